@@ -1,0 +1,175 @@
+import type { ClientDialect } from '../dialects/dialect.ts'
+import type { Expression, Part } from '../expressions/expression.ts'
+import type { JsonObject } from '../kit/json.ts'
+import type { Secret } from '../kit/secret.ts'
+import type { Plugin } from '../sdk.ts'
+import type { Position } from './problems.ts'
+
+/** A whole config, checked: every default is in, every duration in milliseconds, every expression compiled. Frozen. */
+export interface Config {
+  /** The main file as it was named, such as `gateway.yaml`. */
+  readonly file: string
+  /** Every file that was read, `${file:…}` included: what a reload watches. Absolute paths. */
+  readonly files: readonly string[]
+  /** Changes when anything changes that matters to the running gateway. */
+  readonly fingerprint: string
+  readonly server: ServerConfig
+  /** A store URL: `memory:`, `sqlite:PATH`. */
+  readonly store: { readonly url: Secret }
+  readonly reload: { readonly watch: boolean; readonly drainMs: number }
+  readonly upstreams: ReadonlyMap<string, UpstreamConfig>
+  /** In the order in which they are tried. */
+  readonly routes: readonly RouteConfig[]
+  /** What expressions see as `env`: only the variables that the config names as `$env.NAME`. */
+  readonly env: Readonly<Record<string, string>>
+  /** The config as it is in force, after include, use, override and interpolation; secrets masked. */
+  readonly effective: JsonObject
+}
+
+/** The listeners and their limits. */
+export interface ServerConfig {
+  readonly host: string
+  readonly port: number
+  readonly admin:
+    | { readonly host: string; readonly port: number; readonly token: Secret | undefined }
+    | undefined
+  /** CIDRs of the proxies whose `x-forwarded-*` is believed. */
+  readonly trustProxy: readonly string[]
+  /** Paths may hold `%2f` and `%5c`. */
+  readonly allowEncodedSlashes: boolean
+  readonly timeouts: {
+    readonly headersMs: number
+    readonly requestMs: number
+    readonly keepAliveMs: number
+    /** An answer whose socket has not drained for so long is given up. */
+    readonly writeMs: number
+    /** After SIGTERM: how long to go on serving with readiness off, and then how long to wait for exchanges. */
+    readonly shutdownDelayMs: number
+    readonly drainMs: number
+  }
+  readonly limits: {
+    readonly headerBytes: number
+    readonly headers: number
+    readonly urlBytes: number
+    readonly bodyBytes: number
+    readonly jsonDepth: number
+    readonly connections: number
+    readonly requestsPerSocket: number
+    /** Bytes of one answer that may wait for a slow client. */
+    readonly bufferedBytes: number
+  }
+  /** Load shedding: the share of heap or the event-loop delay above which new requests get 503. */
+  readonly overload: { readonly eventLoopDelayMs: number; readonly heapShare: number }
+  readonly websocket: {
+    readonly maxPayloadBytes: number
+    readonly maxFragments: number
+    readonly pingIntervalMs: number
+    readonly idleMs: number
+    readonly messagesPerSecond: number
+  }
+}
+
+/** A provider or service. */
+export interface UpstreamConfig {
+  readonly name: string
+  readonly position: Position
+  /** `demo` answers by itself; a list where one service speaks several. */
+  readonly dialects: readonly (ClientDialect | 'demo')[]
+  readonly endpoints: readonly EndpointConfig[]
+  /** Empty ones are left out, so `${KEY:-}` means: no key. */
+  readonly keys: readonly Secret[]
+  /** Added to every request, over what the client sent; null removes. */
+  readonly headers: Readonly<Record<string, string | Secret | null>>
+  /** Request headers of the client that are credentials and are forwarded all the same. */
+  readonly forwardCredentials: boolean
+  readonly timeouts: {
+    readonly connectMs: number
+    readonly firstByteMs: number
+    readonly idleMs: number
+    readonly totalMs: number
+  }
+  /** Sockets per endpoint. */
+  readonly maxConnections: number
+  /** Patterns of the models that it serves (`claude-*`), for `byModel`; with the name to use upstream where it is an alias. */
+  readonly models: readonly { readonly pattern: string; readonly as: string | undefined }[]
+  /** Only for `demo`. */
+  readonly demo: JsonObject
+  /** Changes when anything above changes. */
+  readonly fingerprint: string
+}
+
+/** One base URL. */
+export interface EndpointConfig {
+  readonly url: string
+  readonly weight: number
+  /** True where the host stands in the operator's config as written, so that private ranges are trusted. */
+  readonly isTrusted: boolean
+}
+
+/** What a request must look like. All that is given must hold. */
+export interface MatchConfig {
+  /** Upper case; empty means any. */
+  readonly methods: readonly string[]
+  /** Patterns in the grammar of kernel/path-pattern: `/files/*`, `/v1/models/{model}`; empty means any path. */
+  readonly paths: readonly string[]
+  /** Host names without port, lower case; `*.example.com` for one or more labels. */
+  readonly hosts: readonly string[]
+  /** Lower-case names; `*` means: present. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly query: Readonly<Record<string, string>>
+  readonly protocol: 'http' | 'websocket'
+  /** The dialects whose own endpoints this route serves; empty where it is matched by path. */
+  readonly api: readonly ClientDialect[]
+  readonly when: Expression | undefined
+}
+
+/** One route: what it matches, what runs, where it goes. */
+export interface RouteConfig {
+  readonly id: string
+  readonly position: Position
+  readonly match: MatchConfig
+  /** Set where the route names a dialect; else it follows from the endpoint, and is `http` for others. */
+  readonly dialect: ClientDialect | undefined
+  readonly steps: readonly StepConfig[]
+  /** Evaluates to an upstream's name; undefined where steps answer by themselves. */
+  readonly upstream: Expression | undefined
+  /** The names that it can evaluate to; all upstreams where that is computed. */
+  readonly upstreams: readonly string[]
+  /** Taken off the path before it goes upstream. */
+  readonly stripPrefix: string
+  readonly timeoutMs: number | undefined
+  readonly bodyBytes: number
+  /** A body on GET, HEAD and DELETE is passed on rather than refused. */
+  readonly allowBody: boolean
+  /** Allowed WebSocket origins; empty means any. */
+  readonly origins: readonly string[]
+  readonly fingerprint: string
+}
+
+/** One configured use of a plugin. */
+export interface StepConfig {
+  readonly plugin: Plugin
+  /** The operator's `id`, or the plugin's name. */
+  readonly id: string
+  /** Where it stands: `pipelines.edge[1]`, and the route where it was overridden. */
+  readonly place: string
+  readonly position: Position
+  /** Whether the step came by `use`, and whether an `override` changed it: for `explain`. */
+  readonly origin: { readonly use: readonly string[]; readonly override: Position | undefined }
+  readonly isEnabled: boolean
+  readonly when: Expression | undefined
+  readonly onError: 'open' | 'closed'
+  /** What `setup` gets. Frozen. */
+  readonly options: unknown
+  readonly reads: ReadonlySet<Part>
+  readonly writes: ReadonlySet<Part>
+  /** Two steps with the same identity and fingerprint are one live object, across routes and reloads. */
+  readonly identity: string
+  readonly fingerprint: string
+}
+
+/** How the loader finds plugins. First-party ones are always known; `load` is called for those that are used. */
+export interface PluginCatalog {
+  readonly names: readonly string[]
+  load(name: string): Promise<Plugin>
+}

@@ -1,0 +1,86 @@
+import type { ErrorCode } from '../errors.ts'
+import type { Json } from '../kit/json.ts'
+
+/** The wire formats that the gateway knows. `http` is any API; `demo` is an upstream that answers by itself, in any of the others. */
+export const CLIENT_DIALECTS = [
+  'openai-chat',
+  'openai-responses',
+  'anthropic',
+  'gemini',
+  'http',
+] as const
+
+/** A wire format that a client speaks. */
+export type ClientDialect = (typeof CLIENT_DIALECTS)[number]
+
+/** The dialects of LLM APIs: what `match: { api: llm }` stands for. */
+export type LlmDialect = Exclude<ClientDialect, 'http'>
+
+/** One known endpoint of an API, such as chat completions. */
+export interface Endpoint {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  /** Path pattern in the routes' own grammar, under the client's base: `/v1/chat/completions`. */
+  readonly path: string
+  /** What the endpoint does, such as `chat`, `responses`, `messages`, `generate`, `models`, `count-tokens`. */
+  readonly operation: string
+}
+
+/**
+ * Token counts of one answer, all inclusive: `inputTokens` contains what was read from or written to a prompt
+ * cache, `outputTokens` contains reasoning. Counts that the upstream did not state are left out.
+ */
+export interface Usage {
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly totalTokens: number
+  readonly cacheReadTokens?: number
+  readonly cacheWriteTokens?: number
+  readonly reasoningTokens?: number
+}
+
+/** An error as `respond` hands it to a dialect: everything in it may be shown. */
+export interface PublicError {
+  readonly status: number
+  readonly code: ErrorCode
+  readonly title: string
+  readonly detail: string
+  readonly param?: string | undefined
+  readonly requestId: string
+}
+
+/** Collects usage from the events of one stream. */
+export interface UsageReader {
+  /** Takes the JSON of one event; cheap for events that carry no usage. */
+  read(event: Json): void
+  /** What is known so far, also when the stream was cut. */
+  usage(): Usage | undefined
+  /** True once the event that ends a complete answer was seen: a stream that ends before it was cut. */
+  isComplete(): boolean
+}
+
+/** What the gateway must know of a wire format to pass it on, to answer errors in it and to count tokens. */
+export interface Dialect {
+  readonly name: ClientDialect
+  readonly endpoints: readonly Endpoint[]
+  /** Request headers, in lower case, that carry the client's credential. Never forwarded. */
+  readonly credentialHeaders: readonly string[]
+  /** Query parameters that carry the client's credential. Never forwarded. */
+  readonly credentialQuery: readonly string[]
+  /** The header fields that present `key` to an upstream of this dialect; the request may decide the form. */
+  authorize(
+    key: string,
+    headers: Readonly<Record<string, string | string[]>>,
+  ): Record<string, string>
+  /** The model that a request names: from its body, or from its path where the dialect puts it there. */
+  modelOf(path: string, body: Json | undefined): string | undefined
+  /** True where the request asks for a streamed answer. */
+  isStreaming(path: string, query: string, body: Json | undefined): boolean
+  /** An error answer: status (a dialect may have its own), header fields and body. */
+  renderError(error: PublicError): { status: number; headers: Record<string, string>; body: string }
+  /** The bytes that end a stream which has begun, so that the client's SDK sees an error. */
+  renderStreamError(error: PublicError): string
+  /** Usage of a plain answer. */
+  usageOf(body: Json): Usage | undefined
+  /** A reader for one streamed answer. */
+  usageReader(): UsageReader
+}

@@ -1,0 +1,198 @@
+import type Koa from 'koa'
+import type { ClientDialect, Usage } from './dialects/dialect.ts'
+import type { ErrorCode, GatewayError } from './errors.ts'
+import type { ByteSource } from './kit/byte-source.ts'
+import type { Json, JsonObject } from './kit/json.ts'
+
+/** Header fields by lower-case name; a null-prototype map. A field that came twice is joined with `, `. */
+export type Headers = Record<string, string>
+
+/** Answer header fields; only `set-cookie` may be a list. */
+export type AnswerHeaders = Record<string, string | string[]>
+
+/** The client's request as steps and expressions see it: `req`. */
+export interface GatewayRequest {
+  readonly method: string
+  /** Normalised: decoded once, no dot segments, no empty segments. Without the query. */
+  path: string
+  /** First value of each parameter, decoded. A null-prototype map. */
+  readonly query: Readonly<Record<string, string>>
+  /** What goes upstream; credentials and hop-by-hop fields are still in it and stripped by the kernel. */
+  readonly headers: Headers
+  /** Values of `{name}` in the route's path pattern. */
+  readonly params: Readonly<Record<string, string>>
+  readonly host: string
+  /** The client's address; behind trusted proxies, the one they vouch for. */
+  readonly ip: string
+  readonly protocol: 'http' | 'websocket'
+  /** Wire format of the route's endpoint. */
+  readonly dialect: ClientDialect
+  /** The model that the request names, where its dialect has models. */
+  readonly model: string | undefined
+  /**
+   * The parsed JSON body; undefined where it isn't JSON, or where no step said that it reads `request.body`.
+   * Setting it replaces the body that goes upstream.
+   */
+  body: Json | undefined
+}
+
+/** The answer on its way to the client as steps and expressions see it: `res`. */
+export interface GatewayResponse {
+  status: number
+  /** A copy; change a field with `set` and `remove`. */
+  readonly headers: Readonly<AnswerHeaders>
+  set(name: string, value: string | string[]): void
+  remove(name: string): void
+  /**
+   * The parsed JSON body; undefined where it is a stream or not JSON, or where no step said that it reads
+   * `response.body`. Setting it replaces the body.
+   */
+  body: Json | undefined
+  /** True for an answer that is passed on piece by piece. */
+  readonly isStream: boolean
+}
+
+/** Who calls us, as an identify step established it. */
+export interface Consumer extends JsonObject {
+  id: string
+}
+
+/** The upstream of the latest attempt. */
+export interface UpstreamView {
+  readonly name: string
+  readonly endpoint: string
+  /** Position of the key in the config, never the key. */
+  readonly key?: number
+  readonly attempt: number
+}
+
+/**
+ * One client request and its answer, or one WebSocket session. A hook sees it as it stands; it is also the scope
+ * that expressions are evaluated in, so each field below is a root of the expression language.
+ */
+export interface Exchange {
+  /** The request id, in the answer's `x-request-id` and in every log line. */
+  readonly id: string
+  readonly route: string
+  readonly req: GatewayRequest
+  readonly res: GatewayResponse
+  consumer: Consumer | undefined
+  readonly upstream: UpstreamView | undefined
+  /** Tokens of the answer; for a stream, once it has ended. */
+  readonly usage: Usage | undefined
+  /** Values that steps hand on to later steps and to expressions. */
+  readonly vars: JsonObject
+  readonly env: Readonly<Record<string, string>>
+  /** Milliseconds since 1970, fixed when the exchange began. */
+  readonly now: number
+  /** Aborted when the client leaves, the deadline passes or the exchange is over. Made on first use. */
+  readonly signal: AbortSignal
+  /** Chooses the upstream by name, over the routing rule. */
+  useUpstream(name: string): void
+  /** Takes the place of the answer's body; whatever was there is given up. For `handle`. */
+  stream: ByteSource | undefined
+}
+
+/** An exchange as hooks get it: to look at. What a hook wants changed, it returns as a patch. */
+export type ExchangeView = {
+  readonly [
+    K in keyof Omit<Exchange, 'stream' | 'useUpstream' | 'signal'>
+  ]: Exchange[K] extends object ? Readonly<Exchange[K]> : Exchange[K]
+}
+
+/** Koa's own context, with the exchange: what `handle` gets. */
+export type Context = Koa.Context & { readonly exchange: Exchange }
+
+/** A refusal, as data: the same as throwing a GatewayError, and possible from a sandbox. */
+export interface Denial {
+  /** Default DENIED. */
+  readonly code?: ErrorCode
+  readonly status?: number
+  readonly message: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly param?: string
+}
+
+/** What a `request` hook may return. Header and query values of null remove. */
+export interface RequestPatch {
+  readonly deny?: Denial
+  /** Answers without going further down; the steps above still see the answer. */
+  readonly answer?: {
+    readonly status?: number
+    readonly headers?: Record<string, string>
+    readonly body?: Json
+  }
+  readonly headers?: Readonly<Record<string, string | null>>
+  readonly path?: string
+  readonly query?: Readonly<Record<string, string | null>>
+  readonly body?: Json
+  readonly upstream?: string
+  readonly consumer?: Consumer
+  readonly vars?: JsonObject
+}
+
+/** What a `response` hook may return. */
+export interface ResponsePatch {
+  readonly deny?: Denial
+  readonly status?: number
+  readonly headers?: Readonly<Record<string, string | null>>
+  readonly body?: Json
+  readonly vars?: JsonObject
+}
+
+/**
+ * One event of a streamed answer, or a plain answer as a whole.
+ * `data` is the text of the event; `json` is parsed on first use and undefined where the text isn't JSON.
+ */
+export interface Chunk {
+  /** The SSE event name; `message` where it has none. */
+  readonly event: string
+  readonly data: string
+  readonly json: Json | undefined
+  /** True for a plain answer, seen as one chunk. */
+  readonly isWhole: boolean
+}
+
+/** What a `chunk` hook may return: nothing (pass it on), null (drop it), or what takes its place. */
+export type ChunkPatch = undefined | null | NewChunk | readonly NewChunk[]
+
+/** A chunk to send: text, or JSON that is written as text. */
+export interface NewChunk {
+  readonly event?: string
+  readonly data?: string
+  readonly json?: Json
+}
+
+/** One WebSocket message, put together from its frames. */
+export interface Message {
+  readonly from: 'client' | 'upstream'
+  readonly isBinary: boolean
+  /** The text; base64 where the message is binary. */
+  readonly data: string
+  readonly json: Json | undefined
+}
+
+/** What a `message` hook may return: nothing (pass it on), null (drop it), new text, or an end to the session. */
+export type MessagePatch =
+  | undefined
+  | null
+  | {
+      readonly data?: string
+      readonly json?: Json
+      readonly reply?: string
+      readonly close?: { code: number; reason: string }
+    }
+
+/** How an exchange ended. */
+export interface Outcome {
+  /** `completed`: all bytes were handed to the client's socket. */
+  readonly end: 'completed' | 'client-closed' | 'upstream-cut' | 'timeout' | 'error'
+  readonly status: number
+  /** The error that was answered, or that cut the answer. */
+  readonly error: GatewayError | undefined
+  readonly durationMs: number
+  /** Milliseconds until the answer's first byte was written; undefined where there was none. */
+  readonly firstByteMs: number | undefined
+  readonly requestBytes: number
+  readonly responseBytes: number
+}

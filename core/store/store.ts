@@ -1,0 +1,108 @@
+import type { Json, JsonObject } from '../kit/json.ts'
+
+/** Values with an age: caches, sessions. Losing one costs time, never money. Keyv underneath. */
+export interface KeyValue {
+  get(key: string): Promise<Json | undefined>
+  getMany(keys: readonly string[]): Promise<(Json | undefined)[]>
+  /** Replaces; forgotten after `ttlMs`. */
+  set(key: string, value: Json, ttlMs: number): Promise<void>
+  /** True where there was one. */
+  delete(key: string): Promise<boolean>
+}
+
+/**
+ * One limit that a charge is checked against. `window` is counted from the store's clock.
+ * - `fixed-window`: at most `limit` in each period of `windowMs` since 1970
+ * - `sliding-window`: at most `limit` in any `windowMs`
+ * - `token-bucket`: refills `limit` per `windowMs`, holds at most `burst` (default `limit`)
+ * - `total`: at most `limit`, for ever
+ * - `concurrency`: at most `limit` held at once; settling or releasing gives it back
+ */
+export interface Limit {
+  /** Names the counter; the same key with another algorithm or window is another counter. */
+  readonly key: string
+  readonly algorithm: 'fixed-window' | 'sliding-window' | 'token-bucket' | 'total' | 'concurrency'
+  /** A whole number, at least 0. */
+  readonly limit: number
+  /** Absent for `total` and `concurrency`. */
+  readonly windowMs?: number
+  /** Only for `token-bucket`. */
+  readonly burst?: number
+}
+
+/** What is asked of one limit: a whole number, at least 0. */
+export interface Charge {
+  readonly limit: Limit
+  readonly amount: number
+}
+
+/** Where a limit stands. */
+export interface LimitState {
+  /** What may still be reserved now; never negative. */
+  readonly remaining: number
+  /** Milliseconds until all of the limit is free again, if nothing more is charged. */
+  readonly resetMs: number
+}
+
+/** What `reserve` answers. `states` are in the order of the charges. */
+export type Reservation =
+  | { readonly ok: true; readonly states: readonly LimitState[] }
+  | {
+      readonly ok: false
+      readonly states: readonly LimitState[]
+      /** The charges that did not fit, by position. */
+      readonly refused: readonly number[]
+      /** Milliseconds until all charges would fit, or Infinity where one never can. */
+      readonly retryAfterMs: number
+    }
+
+/**
+ * Limits that never overshoot: what a request may cost is reserved before it runs and settled with what it did cost.
+ * All charges of a request are taken together or not at all, in one atomic operation of the store.
+ */
+export interface Counters {
+  /** Holds the charges under `id` for `ttlMs`; a hold that expires is charged as it was reserved. */
+  reserve(id: string, charges: readonly Charge[], ttlMs: number): Promise<Reservation>
+  /** Replaces what is held under `id` by what it came to, in the order of the charges; false where nothing is held any more. */
+  settle(id: string, amounts: readonly number[]): Promise<boolean>
+  /** Gives all of it back: the request never reached an upstream. */
+  release(id: string): Promise<boolean>
+  /** Where the limits stand, without charging. */
+  read(limits: readonly Limit[]): Promise<readonly LimitState[]>
+  /** Forgets what the limits have counted. For operators. */
+  reset(limits: readonly Limit[]): Promise<void>
+}
+
+/** One row of the ledger. */
+export interface LedgerRow {
+  /** Counted from 1 within its journal, without gaps. */
+  readonly sequence: number
+  /** Milliseconds since 1970. */
+  readonly time: number
+  readonly row: JsonObject
+}
+
+/** Durable rows that are only ever appended: usage, audit, dead letters. */
+export interface Ledger {
+  /** Resolves with the row's sequence once it would survive a kill -9. */
+  append(journal: string, row: JsonObject): Promise<number>
+  /** Rows after `after` (default 0), oldest first, at most `limit`. */
+  read(
+    journal: string,
+    options: { readonly after?: number; readonly limit: number },
+  ): Promise<readonly LedgerRow[]>
+  /** Deletes rows older than `before` (milliseconds since 1970); resolves with how many. */
+  prune(journal: string, before: number): Promise<number>
+}
+
+/** Shared state behind one URL. */
+export interface Store {
+  readonly url: string
+  /** False where each process counts for itself. */
+  readonly isShared: boolean
+  /** Values of one user of the store, kept apart from all others'. */
+  keyValue(namespace: string): KeyValue
+  readonly counters: Counters
+  readonly ledger: Ledger
+  close(): Promise<void>
+}
