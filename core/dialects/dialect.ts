@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../errors.ts'
 import type { Json } from '../kit/json.ts'
+import type { Frame } from '../kit/sse.ts'
 
 /** The wire formats that the gateway knows. `http` is any API; `demo` is an upstream that answers by itself, in any of the others. */
 export const CLIENT_DIALECTS = [
@@ -23,6 +24,8 @@ export interface Endpoint {
   readonly path: string
   /** What the endpoint does, such as `chat`, `responses`, `messages`, `generate`, `models`, `count-tokens`. */
   readonly operation: string
+  /** A request header that tells this endpoint from another dialect's at the same path. */
+  readonly header?: string
 }
 
 /**
@@ -48,13 +51,18 @@ export interface PublicError {
   readonly requestId: string
 }
 
-/** Collects usage from the events of one stream. */
+/** Collects usage from the events of one stream. Each event is shown to it once, by either `readFrame` or `read`. */
 export interface UsageReader {
-  /** Takes the JSON of one event; cheap for events that carry no usage. */
+  /** Takes one frame as it came. Looks at its bytes and parses only what can matter: for streams that nobody reads. */
+  readFrame(frame: Frame): void
+  /** Takes the JSON of one event that has been parsed already. */
   read(event: Json): void
   /** What is known so far, also when the stream was cut. */
   usage(): Usage | undefined
-  /** True once the event that ends a complete answer was seen: a stream that ends before it was cut. */
+  /**
+   * True once the event that ends a complete answer was seen: a stream that ends before it was cut. The upstream's
+   * own error event counts too, since the client has been told.
+   */
   isComplete(): boolean
 }
 
@@ -62,6 +70,8 @@ export interface UsageReader {
 export interface Dialect {
   readonly name: ClientDialect
   readonly endpoints: readonly Endpoint[]
+  /** The answer header, in lower case, in which clients look for the request id. */
+  readonly requestIdHeader: string
   /** Request headers, in lower case, that carry the client's credential. Never forwarded. */
   readonly credentialHeaders: readonly string[]
   /** Query parameters that carry the client's credential. Never forwarded. */

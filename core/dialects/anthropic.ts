@@ -1,0 +1,111 @@
+import { isObject, type Json } from '../kit/json.ts'
+import { formatEvent, type Frame } from '../kit/sse.ts'
+import { CREDENTIAL_HEADERS } from './credentials.ts'
+import type { Dialect, PublicError, Usage, UsageReader } from './dialect.ts'
+import { ANTHROPIC_ENDPOINTS } from './endpoints.ts'
+import { errorClass, errorHeaders } from './errors.ts'
+import { countOf, makeUsage, modelInBody, parseFrame } from './usage.ts'
+
+/** From this API version on, keys are presented as bearer tokens. Dates in this form compare as text. */
+const BEARER_SINCE = '2026-10-21'
+
+/** Anthropic Messages, both API versions. */
+export const anthropic: Dialect = {
+  name: 'anthropic',
+  endpoints: ANTHROPIC_ENDPOINTS,
+  requestIdHeader: 'request-id',
+  credentialHeaders: CREDENTIAL_HEADERS,
+  credentialQuery: [],
+  authorize(key, headers) {
+    const version = String(headers['anthropic-version'] ?? '')
+    return version >= BEARER_SINCE ? { authorization: `Bearer ${key}` } : { 'x-api-key': key }
+  },
+  modelOf: (path, body) => modelInBody(body) ?? /^\/v1\/models\/([^/]+)$/.exec(path)?.[1],
+  isStreaming: (_path, _query, body) => isObject(body) && body['stream'] === true,
+  renderError: (error) => ({
+    // The API's own number for an overload; SDKs know it, and retry.
+    status: error.status === 503 ? 529 : error.status,
+    headers: errorHeaders(error, 'request-id'),
+    body: errorBody(error),
+  }),
+  renderStreamError: (error) => formatEvent('error', errorBody(error)),
+  usageOf: (body) => (isObject(body) ? usageFrom(body['usage']) : undefined),
+  usageReader: () => new MessagesUsageReader(),
+}
+
+function errorBody({ status, code, detail, requestId }: PublicError): string {
+  const { anthropic: type } = errorClass(status)
+  return JSON.stringify({
+    type: 'error',
+    error: { type, message: detail, details: { error_code: code.toLowerCase() } },
+    request_id: requestId,
+  })
+}
+
+/** Anthropic's `input_tokens` leaves out what a cache took part in. */
+function usageFrom(usage: unknown): Usage | undefined {
+  if (!isObject(usage)) return undefined
+  const fresh = countOf(usage['input_tokens'])
+  if (fresh === undefined) return undefined
+  const cacheRead = countOf(usage['cache_read_input_tokens'])
+  const cacheWrite = countOf(usage['cache_creation_input_tokens'])
+  const details = usage['output_tokens_details']
+  return makeUsage({
+    input: fresh + (cacheRead ?? 0) + (cacheWrite ?? 0),
+    output: countOf(usage['output_tokens']) ?? 0,
+    cacheRead,
+    cacheWrite,
+    reasoning: isObject(details) ? countOf(details['thinking_tokens']) : undefined,
+  })
+}
+
+/** Events whose name alone tells that they carry no usage. */
+const WITHOUT_USAGE: ReadonlySet<string> = new Set([
+  'content_block_start',
+  'content_block_delta',
+  'content_block_stop',
+  'ping',
+])
+
+class MessagesUsageReader implements UsageReader {
+  /** The latest value of each field: `message_delta` counts from the start, and may leave fields out. */
+  #fields: Record<string, unknown> | undefined
+  #isComplete = false
+
+  readFrame(frame: Frame): void {
+    if (WITHOUT_USAGE.has(frame.event)) return
+    const event = parseFrame(frame)
+    if (event !== undefined) this.read(event)
+  }
+
+  read(event: Json): void {
+    if (!isObject(event)) return
+    switch (event['type']) {
+      case 'message_start':
+        if (isObject(event['message'])) this.#merge(event['message']['usage'])
+        break
+      case 'message_delta':
+        this.#merge(event['usage'])
+        break
+      case 'message_stop':
+      case 'error':
+        this.#isComplete = true
+        break
+      default:
+    }
+  }
+
+  usage(): Usage | undefined {
+    return usageFrom(this.#fields)
+  }
+
+  isComplete(): boolean {
+    return this.#isComplete
+  }
+
+  #merge(usage: unknown): void {
+    if (!isObject(usage)) return
+    const stated = Object.entries(usage).filter(([, value]) => value !== null)
+    this.#fields = { ...this.#fields, ...Object.fromEntries(stated) }
+  }
+}

@@ -1,0 +1,136 @@
+import { isObject, type Json } from '../kit/json.ts'
+import { formatEvent, type Frame } from '../kit/sse.ts'
+import { CREDENTIAL_HEADERS } from './credentials.ts'
+import type { Dialect, PublicError, Usage, UsageReader } from './dialect.ts'
+import { OPENAI_ENDPOINTS } from './endpoints.ts'
+import { errorClass, errorHeaders } from './errors.ts'
+import { countOf, hasValue, makeUsage, modelInBody, parseFrame } from './usage.ts'
+
+/** The codes that OpenAI has a word of its own for. */
+const OPENAI_CODES: Readonly<Record<string, string>> = {
+  UNAUTHENTICATED: 'invalid_api_key',
+  RATE_LIMITED: 'rate_limit_exceeded',
+}
+
+/** OpenAI Chat Completions, and the OpenAI API around it: embeddings, models, images, audio, files, batches. */
+export const openaiChat: Dialect = {
+  name: 'openai-chat',
+  endpoints: OPENAI_ENDPOINTS,
+  requestIdHeader: 'x-request-id',
+  credentialHeaders: CREDENTIAL_HEADERS,
+  credentialQuery: [],
+  authorize: (key) => ({ authorization: `Bearer ${key}` }),
+  modelOf: (path, body) => modelInBody(body) ?? /^\/v1\/models\/([^/]+)$/.exec(path)?.[1],
+  isStreaming: (_path, _query, body) => isObject(body) && body['stream'] === true,
+  renderError: renderOpenaiError,
+  renderStreamError: (error) =>
+    formatEvent(undefined, JSON.stringify({ error: openaiError(error) })),
+  usageOf: (body) => (isObject(body) ? openaiUsage(body['usage']) : undefined),
+  usageReader: () => new ChatUsageReader(),
+}
+
+/** An error answer as OpenAI sends it. */
+export function renderOpenaiError(error: PublicError) {
+  return {
+    status: error.status,
+    headers: errorHeaders(error, 'x-request-id'),
+    body: JSON.stringify({ error: openaiError(error) }),
+  }
+}
+
+/** The `error` object of the OpenAI APIs. */
+export function openaiError({ status, code, detail, param }: PublicError) {
+  return {
+    message: detail,
+    type: errorClass(status).openai,
+    param: param ?? null,
+    code: OPENAI_CODES[code] ?? code.toLowerCase(),
+  }
+}
+
+/** Reads a `usage` object of any OpenAI endpoint: `prompt_tokens` of Chat or `input_tokens` of the newer ones. */
+export function openaiUsage(usage: unknown): Usage | undefined {
+  if (!isObject(usage)) return undefined
+  const input = countOf(usage['prompt_tokens']) ?? countOf(usage['input_tokens'])
+  if (input === undefined) return undefined
+  const inputDetails = usage['prompt_tokens_details'] ?? usage['input_tokens_details']
+  const outputDetails = usage['completion_tokens_details'] ?? usage['output_tokens_details']
+  return makeUsage({
+    input,
+    output: countOf(usage['completion_tokens']) ?? countOf(usage['output_tokens']) ?? 0,
+    total: countOf(usage['total_tokens']),
+    cacheRead: detail(inputDetails, 'cached_tokens') ?? countOf(usage['prompt_cache_hit_tokens']),
+    cacheWrite: detail(inputDetails, 'cache_write_tokens'),
+    reasoning: detail(outputDetails, 'reasoning_tokens'),
+  })
+}
+
+function detail(details: unknown, name: string): number | undefined {
+  return isObject(details) ? countOf(details[name]) : undefined
+}
+
+const USAGE = Buffer.from('"usage"')
+const FINISH = Buffer.from('"finish_reason"')
+const ERROR = Buffer.from('"error"')
+const TRANSCRIBED = Buffer.from('"transcript.text.done"')
+/** `data: [DONE]` and its line ends are shorter than any event. */
+const DONE_BYTES = 24
+
+/** The last events of the OpenAI streams that are not chat: they have no finish reason, and not all send `[DONE]`. */
+const LAST_EVENTS: ReadonlySet<unknown> = new Set([
+  'image_generation.completed',
+  'image_edit.completed',
+  'transcript.text.done',
+  'speech.audio.done',
+])
+
+class ChatUsageReader implements UsageReader {
+  #usage: Usage | undefined
+  #isComplete = false
+
+  readFrame(frame: Frame): void {
+    const { raw } = frame
+    if (raw.length <= DONE_BYTES) {
+      if (frame.data === '[DONE]') this.#isComplete = true
+      return
+    }
+    if (
+      hasValue(raw, USAGE) ||
+      hasValue(raw, FINISH) ||
+      hasValue(raw, ERROR) ||
+      raw.includes(TRANSCRIBED)
+    ) {
+      const event = parseFrame(frame)
+      if (event !== undefined) this.read(event)
+    }
+  }
+
+  read(event: Json): void {
+    if (!isObject(event)) return
+    // Some servers put a running count on every chunk, so the latest is the whole.
+    this.#usage = openaiUsage(event['usage']) ?? groqUsage(event['x_groq']) ?? this.#usage
+    if (hasFinished(event)) this.#isComplete = true
+  }
+
+  usage(): Usage | undefined {
+    return this.#usage
+  }
+
+  isComplete(): boolean {
+    return this.#isComplete
+  }
+}
+
+/** A finish reason is enough: some compatible servers never send `[DONE]`. */
+function hasFinished(event: Record<string, unknown>): boolean {
+  if (isObject(event['error']) || LAST_EVENTS.has(event['type'])) return true
+  const { choices } = event
+  return (
+    Array.isArray(choices) &&
+    choices.some((choice) => isObject(choice) && typeof choice['finish_reason'] === 'string')
+  )
+}
+
+function groqUsage(extra: unknown): Usage | undefined {
+  return isObject(extra) ? openaiUsage(extra['usage']) : undefined
+}
