@@ -90,6 +90,8 @@ export interface UpstreamConfig {
   }
   /** Sockets per endpoint. */
   readonly maxConnections: number
+  /** How certificates are checked: PEM of the authorities to trust over the system's; `verify: false` accepts any. */
+  readonly tls?: { readonly ca?: string | undefined; readonly verify?: boolean | undefined }
   /** Patterns of the models that it serves (`claude-*`), for `byModel`; with the name to use upstream where it is an alias. */
   readonly models: readonly { readonly pattern: string; readonly as: string | undefined }[]
   /** Only for `demo`. */

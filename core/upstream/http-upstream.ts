@@ -1,0 +1,92 @@
+import type { ClientDialect } from '../dialects/dialect.ts'
+import type { EndpointConfig, UpstreamConfig } from '../config/model.ts'
+import { GatewayError } from '../errors.ts'
+import { HttpAttempt } from './attempt.ts'
+import { createDial } from './connect.ts'
+import { Connections } from './connections.ts'
+import { Deadlines } from './deadlines.ts'
+import { createGuard, type Guard } from './guard.ts'
+import { createRequestHead } from './request-head.ts'
+import { inTurn } from './turns.ts'
+import type { Attempt, Upstream, UpstreamRequest } from './upstream.ts'
+
+/** What an upstream needs from outside. */
+export interface UpstreamContext {
+  /** Milliseconds since 1970: the clock of `UpstreamRequest.deadline`. */
+  readonly now: () => number
+  readonly log?: { warn(message: string, fields?: object): void }
+  /** For hosts that the operator did not write down; the default allows public addresses only. */
+  readonly guard?: Guard
+}
+
+/** One timer for all attempts of all upstreams. */
+const deadlines = new Deadlines()
+
+/** A service behind HTTP/1.1 or, where TLS offers it, HTTP/2. Connects when it is first asked. */
+export function createHttpUpstream(config: UpstreamConfig, context: UpstreamContext): Upstream {
+  const { endpoints, keys, timeouts } = config
+  const dialects = config.dialects.filter((dialect): dialect is ClientDialect => dialect !== 'demo')
+  const live = endpoints.map((endpoint) => openEndpoint(endpoint, config, context))
+  const revealed = keys.map((key) => key.reveal())
+  const headOf = createRequestHead(config)
+  const nextEndpoint = inTurn(endpoints.map(({ weight }) => weight))
+  const nextKey = inTurn(keys.map(() => 1))
+  let isClosed = false
+
+  function send(request: UpstreamRequest): Attempt {
+    try {
+      if (isClosed) throw new GatewayError('SHUTTING_DOWN', 'the upstream is being closed')
+      const endpoint = request.endpoint ?? nextEndpoint()
+      const key = request.key ?? (keys.length === 0 ? undefined : nextKey())
+      const { basePath, connections } = live[endpoint]!
+      const head = headOf(request, basePath, key === undefined ? undefined : revealed[key])
+      const totalMs = Math.min(timeouts.totalMs, request.deadline - context.now())
+      const isHttpDialect = request.dialect === 'http'
+      return new HttpAttempt({
+        request,
+        head,
+        connections,
+        deadlines,
+        timeouts,
+        totalMs,
+        endpoint,
+        key,
+        isHttpDialect,
+      })
+    } catch (error) {
+      return { answer: Promise.reject(error as Error), abort: () => {} }
+    }
+  }
+
+  return {
+    name: config.name,
+    dialects,
+    endpoints: endpoints.map(({ url }) => url),
+    send,
+    async close() {
+      isClosed = true
+      await Promise.all(live.map(({ connections }) => connections.close()))
+    },
+  }
+}
+
+function openEndpoint(
+  { url, isTrusted }: EndpointConfig,
+  { name, maxConnections, timeouts, tls }: UpstreamConfig,
+  { log, guard }: UpstreamContext,
+): { basePath: string; connections: Connections } {
+  const base = new URL(url)
+  const dial = createDial({
+    timeoutMs: timeouts.connectMs,
+    tls,
+    allowH2: true,
+    guard: isTrusted ? undefined : (guard ?? createGuard()),
+  })
+  const connections = new Connections({
+    origin: base.origin,
+    dial,
+    maxConnections,
+    warn: (message, cause) => log?.warn(message, { upstream: name, cause }),
+  })
+  return { basePath: base.pathname, connections }
+}

@@ -1,0 +1,133 @@
+import type { UpstreamConfig } from '../config/model.ts'
+import { CREDENTIAL_HEADERS } from '../dialects/credentials.ts'
+import type { ClientDialect } from '../dialects/dialect.ts'
+import { DIALECTS, upstreamPath } from '../dialects/index.ts'
+import { GatewayError } from '../errors.ts'
+import { Secret } from '../kit/secret.ts'
+import { connectionOptions, isHopByHop } from './hop-by-hop.ts'
+import type { UpstreamRequest } from './upstream.ts'
+
+/** What goes over the wire before the body; header fields as undici likes them best: name, value, name, value. */
+export interface RequestHead {
+  readonly path: string
+  readonly headers: string[]
+}
+
+/** How the gateway names itself in `Via` (RFC 9110 §7.6.3). */
+const VIA = '1.1 sluice'
+/** A request that has come by so often goes in a circle. */
+const MAX_PASSES = 8
+
+/** Set by undici, by the gateway itself, or meant for the gateway. */
+const NEVER_FORWARDED = [
+  'host',
+  'content-length',
+  'expect',
+  'via',
+  'forwarded',
+  'x-real-ip',
+  'proxy-authorization',
+]
+
+/** Makes the head of a request to one upstream. What doesn't change from request to request is prepared here. */
+export function createRequestHead(
+  config: Pick<UpstreamConfig, 'headers' | 'forwardCredentials' | 'dialects'>,
+): (request: UpstreamRequest, basePath: string, key: string | undefined) => RequestHead {
+  const dropped = new Set(NEVER_FORWARDED)
+  if (!config.forwardCredentials) for (const name of CREDENTIAL_HEADERS) dropped.add(name)
+  const fixed: string[] = []
+  for (const [name, value] of Object.entries(config.headers)) {
+    dropped.add(name.toLowerCase())
+    if (value !== null) fixed.push(name, value instanceof Secret ? value.reveal() : value)
+  }
+  const fallback = config.dialects.find((dialect) => dialect !== 'demo') ?? 'http'
+
+  return (request, basePath, key) => {
+    // A path outside of the known APIs is asked for in the upstream's own way: its key, its base.
+    const spoken = config.dialects.includes(request.dialect) ? request.dialect : fallback
+    const dialect = DIALECTS[spoken]
+    const isHttp = spoken === 'http'
+    const headers = fixed.slice()
+    const presented = key === undefined ? undefined : dialect.authorize(key, request.headers)
+    if (presented !== undefined) {
+      for (const name of Object.keys(presented)) headers.push(name, presented[name]!)
+    }
+    headers.push('via', viaOf(request.headers['via']))
+    // Who their users are is none of the model providers' business.
+    if (isHttp) pushForwarded(headers, request.client)
+    pushClientHeaders(headers, request, dropped, presented)
+    return { path: pathOf(request, spoken, basePath, config.forwardCredentials), headers }
+  }
+}
+
+function pushClientHeaders(
+  headers: string[],
+  { headers: sent, body, mustBuffer }: UpstreamRequest,
+  dropped: ReadonlySet<string>,
+  presented: Readonly<Record<string, string>> | undefined,
+): void {
+  const named = connectionOptions(sent['connection'])
+  for (const name of Object.keys(sent)) {
+    if (dropped.has(name) || isHopByHop(name) || named?.has(name)) continue
+    if (name.startsWith('x-sluice-') || name.startsWith('x-forwarded-')) continue
+    if (presented !== undefined && name in presented) continue
+    // What a step reads should come plain: undoing a compression costs more than it saved.
+    if (mustBuffer && name === 'accept-encoding') continue
+    const value = sent[name]!
+    if (typeof value === 'string') headers.push(name, value)
+    else for (const item of value) headers.push(name, item)
+  }
+  if (mustBuffer) headers.push('accept-encoding', 'identity')
+  // undici counts a Buffer itself; of a stream only the client knows the length.
+  const length = sent['content-length']
+  if (typeof length === 'string' && body !== undefined && !Buffer.isBuffer(body)) {
+    headers.push('content-length', length)
+  }
+}
+
+function pushForwarded(headers: string[], { ip, protocol, host }: UpstreamRequest['client']): void {
+  headers.push('x-forwarded-for', ip, 'x-forwarded-proto', protocol)
+  if (host !== '') headers.push('x-forwarded-host', host)
+}
+
+function viaOf(received: string | string[] | undefined): string {
+  if (received === undefined) return VIA
+  const path = typeof received === 'string' ? received : received.join(', ')
+  if (path.split(VIA).length > MAX_PASSES) {
+    throw new GatewayError(
+      'UPSTREAM_REFUSED',
+      `the request has passed through a gateway ${MAX_PASSES} times: an upstream leads back here`,
+    )
+  }
+  return `${path}, ${VIA}`
+}
+
+function pathOf(
+  { path, query }: UpstreamRequest,
+  dialect: ClientDialect,
+  basePath: string,
+  forwardCredentials: boolean,
+): string {
+  const target = upstreamPath(dialect, basePath, path)
+  if (query === '') return target
+  const names = DIALECTS[dialect].credentialQuery
+  const kept = forwardCredentials || names.length === 0 ? query : withoutParameters(query, names)
+  return kept === '' ? target : `${target}?${kept}`
+}
+
+/** Takes parameters out and leaves every other byte as it came. */
+function withoutParameters(query: string, names: readonly string[]): string {
+  return query
+    .split('&')
+    .filter((parameter) => !names.includes(parameterName(parameter)))
+    .join('&')
+}
+
+function parameterName(parameter: string): string {
+  const name = parameter.split('=', 1)[0]!.replaceAll('+', ' ')
+  try {
+    return decodeURIComponent(name)
+  } catch {
+    return name
+  }
+}
