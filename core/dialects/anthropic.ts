@@ -1,10 +1,10 @@
 import { isObject, type Json } from '../kit/json.ts'
-import { formatEvent, type Frame } from '../kit/sse.ts'
+import { formatEvent } from '../kit/sse.ts'
 import { CREDENTIAL_HEADERS } from './credentials.ts'
-import type { Dialect, PublicError, Usage, UsageReader } from './dialect.ts'
+import type { Dialect, PublicError, Usage } from './dialect.ts'
 import { ANTHROPIC_ENDPOINTS } from './endpoints.ts'
 import { errorClass, errorHeaders } from './errors.ts'
-import { countOf, makeUsage, modelInBody, parseFrame } from './usage.ts'
+import { countOf, makeUsage, modelInBody, StreamReader } from './usage.ts'
 
 /** From this API version on, keys are presented as bearer tokens. Dates in this form compare as text. */
 const BEARER_SINCE = '2026-10-21'
@@ -59,24 +59,10 @@ function usageFrom(usage: unknown): Usage | undefined {
   })
 }
 
-/** Events whose name alone tells that they carry no usage. */
-const WITHOUT_USAGE: ReadonlySet<string> = new Set([
-  'content_block_start',
-  'content_block_delta',
-  'content_block_stop',
-  'ping',
-])
-
-class MessagesUsageReader implements UsageReader {
+class MessagesUsageReader extends StreamReader {
   /** The latest value of each field: `message_delta` counts from the start, and may leave fields out. */
   #fields: Record<string, unknown> | undefined
   #isComplete = false
-
-  readFrame(frame: Frame): void {
-    if (WITHOUT_USAGE.has(frame.event)) return
-    const event = parseFrame(frame)
-    if (event !== undefined) this.read(event)
-  }
 
   read(event: Json): void {
     if (!isObject(event)) return
@@ -95,11 +81,11 @@ class MessagesUsageReader implements UsageReader {
     }
   }
 
-  usage(): Usage | undefined {
+  protected currentUsage(): Usage | undefined {
     return usageFrom(this.#fields)
   }
 
-  isComplete(): boolean {
+  protected hasEnded(): boolean {
     return this.#isComplete
   }
 

@@ -53,11 +53,11 @@ export interface PublicError {
 
 /** Collects usage from the events of one stream. Each event is shown to it once, by either `readFrame` or `read`. */
 export interface UsageReader {
-  /** Takes one frame as it came. Looks at its bytes and parses only what can matter: for streams that nobody reads. */
+  /** Takes one frame as it came, and parses it only if it can matter: for streams that nobody else parses. */
   readFrame(frame: Frame): void
   /** Takes the JSON of one event that has been parsed already. */
   read(event: Json): void
-  /** What is known so far, also when the stream was cut. */
+  /** What is known so far, also when the stream was cut. May parse a few events: not for every chunk. */
   usage(): Usage | undefined
   /**
    * True once the event that ends a complete answer was seen: a stream that ends before it was cut. The upstream's
@@ -87,8 +87,11 @@ export interface Dialect {
   isStreaming(path: string, query: string, body: Json | undefined): boolean
   /** An error answer: status (a dialect may have its own), header fields and body. */
   renderError(error: PublicError): { status: number; headers: Record<string, string>; body: string }
-  /** The bytes that end a stream which has begun, so that the client's SDK sees an error. */
-  renderStreamError(error: PublicError): string
+  /**
+   * The bytes that end a stream which has begun, so that the client's SDK sees an error. `sent` is how many events
+   * went before, for the dialect that numbers them.
+   */
+  renderStreamError(error: PublicError, sent?: number): string
   /** Usage of a plain answer. */
   usageOf(body: Json): Usage | undefined
   /** A reader for one streamed answer. */

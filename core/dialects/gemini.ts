@@ -1,10 +1,10 @@
 import { isObject, type Json } from '../kit/json.ts'
-import { formatEvent, type Frame } from '../kit/sse.ts'
+import { formatEvent } from '../kit/sse.ts'
 import { CREDENTIAL_HEADERS } from './credentials.ts'
-import type { Dialect, PublicError, Usage, UsageReader } from './dialect.ts'
+import type { Dialect, PublicError, Usage } from './dialect.ts'
 import { GEMINI_ENDPOINTS } from './endpoints.ts'
 import { errorClass, errorHeaders } from './errors.ts'
-import { countOf, hasValue, makeUsage, parseFrame } from './usage.ts'
+import { countOf, makeUsage, StreamReader } from './usage.ts'
 
 /** Gemini `generateContent` and its neighbours. */
 export const gemini: Dialect = {
@@ -57,44 +57,22 @@ function usageFrom(body: unknown): Usage | undefined {
   })
 }
 
-const USAGE = Buffer.from('"usageMetadata"')
-const FINISH = Buffer.from('"finishReason"')
-const BLOCKED = Buffer.from('"blockReason"')
-const ERROR = Buffer.from('"error"')
-
-class GenerateUsageReader implements UsageReader {
-  /** Every event carries the count so far: only the latest is worth parsing, when somebody asks. */
-  #latest: Frame | undefined
+class GenerateUsageReader extends StreamReader {
   #usage: Usage | undefined
   #isComplete = false
 
-  readFrame(frame: Frame): void {
-    const { raw } = frame
-    if (hasValue(raw, USAGE)) this.#latest = frame
-    if (hasValue(raw, FINISH) || hasValue(raw, BLOCKED) || hasValue(raw, ERROR)) {
-      this.#isComplete = true
-    }
-  }
-
   read(event: Json): void {
     if (!isObject(event)) return
-    const usage = usageFrom(event)
-    if (usage !== undefined) {
-      this.#usage = usage
-      this.#latest = undefined
-    }
+    // Every event carries the count so far.
+    this.#usage = usageFrom(event) ?? this.#usage
     if (hasFinished(event)) this.#isComplete = true
   }
 
-  usage(): Usage | undefined {
-    if (this.#latest !== undefined) {
-      this.#usage = usageFrom(parseFrame(this.#latest)) ?? this.#usage
-      this.#latest = undefined
-    }
+  protected currentUsage(): Usage | undefined {
     return this.#usage
   }
 
-  isComplete(): boolean {
+  protected hasEnded(): boolean {
     return this.#isComplete
   }
 }

@@ -1,10 +1,10 @@
 import { isObject, type Json } from '../kit/json.ts'
-import { formatEvent, type Frame } from '../kit/sse.ts'
+import { formatEvent } from '../kit/sse.ts'
 import { CREDENTIAL_HEADERS } from './credentials.ts'
-import type { Dialect, PublicError, Usage, UsageReader } from './dialect.ts'
+import type { Dialect, PublicError, Usage } from './dialect.ts'
 import { OPENAI_ENDPOINTS } from './endpoints.ts'
 import { errorClass, errorHeaders } from './errors.ts'
-import { countOf, hasValue, makeUsage, modelInBody, parseFrame } from './usage.ts'
+import { countOf, makeUsage, modelInBody, StreamReader } from './usage.ts'
 
 /** The codes that OpenAI has a word of its own for. */
 const OPENAI_CODES: Readonly<Record<string, string>> = {
@@ -69,13 +69,6 @@ function detail(details: unknown, name: string): number | undefined {
   return isObject(details) ? countOf(details[name]) : undefined
 }
 
-const USAGE = Buffer.from('"usage"')
-const FINISH = Buffer.from('"finish_reason"')
-const ERROR = Buffer.from('"error"')
-const TRANSCRIBED = Buffer.from('"transcript.text.done"')
-/** `data: [DONE]` and its line ends are shorter than any event. */
-const DONE_BYTES = 24
-
 /** The last events of the OpenAI streams that are not chat: they have no finish reason, and not all send `[DONE]`. */
 const LAST_EVENTS: ReadonlySet<unknown> = new Set([
   'image_generation.completed',
@@ -84,26 +77,9 @@ const LAST_EVENTS: ReadonlySet<unknown> = new Set([
   'speech.audio.done',
 ])
 
-class ChatUsageReader implements UsageReader {
+class ChatUsageReader extends StreamReader {
   #usage: Usage | undefined
   #isComplete = false
-
-  readFrame(frame: Frame): void {
-    const { raw } = frame
-    if (raw.length <= DONE_BYTES) {
-      if (frame.data === '[DONE]') this.#isComplete = true
-      return
-    }
-    if (
-      hasValue(raw, USAGE) ||
-      hasValue(raw, FINISH) ||
-      hasValue(raw, ERROR) ||
-      raw.includes(TRANSCRIBED)
-    ) {
-      const event = parseFrame(frame)
-      if (event !== undefined) this.read(event)
-    }
-  }
 
   read(event: Json): void {
     if (!isObject(event)) return
@@ -112,12 +88,16 @@ class ChatUsageReader implements UsageReader {
     if (hasFinished(event)) this.#isComplete = true
   }
 
-  usage(): Usage | undefined {
+  protected currentUsage(): Usage | undefined {
     return this.#usage
   }
 
-  isComplete(): boolean {
+  protected hasEnded(): boolean {
     return this.#isComplete
+  }
+
+  protected override readDone(): void {
+    this.#isComplete = true
   }
 }
 

@@ -1,10 +1,10 @@
 import { isObject, type Json } from '../kit/json.ts'
-import { formatEvent, type Frame } from '../kit/sse.ts'
+import { formatEvent } from '../kit/sse.ts'
 import { CREDENTIAL_HEADERS } from './credentials.ts'
-import type { Dialect, PublicError, Usage, UsageReader } from './dialect.ts'
+import type { Dialect, PublicError, Usage } from './dialect.ts'
 import { RESPONSES_ENDPOINTS } from './endpoints.ts'
 import { openaiError, openaiUsage, renderOpenaiError } from './openai-chat.ts'
-import { modelInBody, parseFrame } from './usage.ts'
+import { modelInBody, StreamReader } from './usage.ts'
 
 /** OpenAI Responses. */
 export const openaiResponses: Dialect = {
@@ -25,14 +25,26 @@ export const openaiResponses: Dialect = {
 }
 
 /**
- * The `error` event carries its fields twice, because both forms are in use: flat in the published types, nested in
- * recorded traffic, and the SDK throws only on the nested one.
+ * `error` and then `response.failed`, as OpenAI does. The first carries its fields twice, because both forms are in
+ * use: flat in the published types, nested in recorded traffic.
  */
-function renderStreamError(error: PublicError): string {
+function renderStreamError(error: PublicError, sent = 0): string {
   const nested = openaiError(error)
   const { message, code, param } = nested
-  const event = { type: 'error', code, message, param, error: nested, sequence_number: 0 }
-  return formatEvent('error', JSON.stringify(event))
+  const told = { type: 'error', sequence_number: sent, code, message, param, error: nested }
+  const response = {
+    id: `resp_${error.requestId}`,
+    object: 'response',
+    status: 'failed',
+    error: { code, message },
+    incomplete_details: null,
+    output: [],
+    usage: null,
+  }
+  const failed = { type: 'response.failed', sequence_number: sent + 1, response }
+  return (
+    formatEvent(told.type, JSON.stringify(told)) + formatEvent(failed.type, JSON.stringify(failed))
+  )
 }
 
 /** The events that end a stream. */
@@ -43,16 +55,9 @@ const LAST_EVENTS: ReadonlySet<string> = new Set([
   'error',
 ])
 
-class ResponsesUsageReader implements UsageReader {
+class ResponsesUsageReader extends StreamReader {
   #usage: Usage | undefined
   #isComplete = false
-
-  readFrame(frame: Frame): void {
-    // Without an `event:` line the type is only in the JSON.
-    if (frame.event !== 'message' && !LAST_EVENTS.has(frame.event)) return
-    const event = parseFrame(frame)
-    if (event !== undefined) this.read(event)
-  }
 
   read(event: Json): void {
     if (!isObject(event) || typeof event['type'] !== 'string' || !LAST_EVENTS.has(event['type'])) {
@@ -64,11 +69,11 @@ class ResponsesUsageReader implements UsageReader {
     }
   }
 
-  usage(): Usage | undefined {
+  protected currentUsage(): Usage | undefined {
     return this.#usage
   }
 
-  isComplete(): boolean {
+  protected hasEnded(): boolean {
     return this.#isComplete
   }
 }

@@ -1,6 +1,6 @@
 import { isObject, type Json } from '../kit/json.ts'
 import type { Frame } from '../kit/sse.ts'
-import type { Usage } from './dialect.ts'
+import type { Usage, UsageReader } from './dialect.ts'
 
 /** A token count as a provider stated it: a finite number that is not negative, else undefined. */
 export function countOf(value: unknown): number | undefined {
@@ -27,33 +27,78 @@ export function makeUsage(counts: {
   }
 }
 
-/** The JSON of a frame's data; undefined where it is none. */
-export function parseFrame(frame: Frame): Json | undefined {
-  try {
-    return JSON.parse(frame.data) as Json
-  } catch {
-    return undefined
-  }
-}
-
 /** The `model` field of a body. */
 export function modelInBody(body: Json | undefined): string | undefined {
   return isObject(body) && typeof body['model'] === 'string' ? body['model'] : undefined
 }
 
+/** Anthropic tells the input's count in the first event; a ping may come before it. */
+const HEAD_FRAMES = 2
+/** All APIs tell the rest in the last events, or in each. Some send a few that are empty behind. */
+const TAIL_FRAMES = 8
+
 /**
- * True where the bytes of some JSON hold this name, given with its quotes, with a value other than null. A name that
- * is quoted inside a text doesn't count: its quotes are escaped there. Far cheaper than parsing.
+ * Follows a stream that nobody else parses. Only the first and the last few frames can matter, so each frame costs
+ * no more than remembering it: `usage` and `isComplete` are for the stream's end, and parse what was remembered.
  */
-export function hasValue(json: Buffer, name: Buffer): boolean {
-  for (let at = json.indexOf(name); at !== -1; at = json.indexOf(name, at + name.length)) {
-    let next = at + name.length
-    while (json[next] === COLON || json[next] === SPACE) next++
-    if (json[next] !== LETTER_N) return true
+export abstract class StreamReader implements UsageReader {
+  #seen = 0
+  #tail: Frame[] = []
+  #oldest = 0
+
+  readFrame(frame: Frame): void {
+    if (frame.raw[0] === COLON) return
+    if (this.#seen < HEAD_FRAMES) {
+      this.#seen++
+      this.#parse(frame)
+    } else if (this.#tail.length < TAIL_FRAMES) {
+      this.#tail.push(frame)
+    } else {
+      this.#tail[this.#oldest] = frame
+      this.#oldest = (this.#oldest + 1) % TAIL_FRAMES
+    }
   }
-  return false
+
+  usage(): Usage | undefined {
+    this.#drain()
+    return this.currentUsage()
+  }
+
+  isComplete(): boolean {
+    this.#drain()
+    return this.hasEnded()
+  }
+
+  abstract read(event: Json): void
+  /** What the events that were read so far have told. */
+  protected abstract currentUsage(): Usage | undefined
+  protected abstract hasEnded(): boolean
+  /** For `[DONE]`, the one event that isn't JSON. */
+  protected readDone(): void {}
+
+  #drain(): void {
+    const frames = [...this.#tail.slice(this.#oldest), ...this.#tail.slice(0, this.#oldest)]
+    this.#tail = []
+    this.#oldest = 0
+    for (const frame of frames) this.#parse(frame)
+  }
+
+  #parse(frame: Frame): void {
+    if (frame.isComment) return
+    if (frame.data === '[DONE]') this.readDone()
+    else {
+      const event = parse(frame.data)
+      if (event !== undefined) this.read(event)
+    }
+  }
 }
 
 const COLON = 58
-const SPACE = 32
-const LETTER_N = 110
+
+function parse(text: string): Json | undefined {
+  try {
+    return JSON.parse(text) as Json
+  } catch {
+    return undefined
+  }
+}
