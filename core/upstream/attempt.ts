@@ -284,17 +284,30 @@ export class HttpAttempt implements Attempt, ByteSource, Task, Timed, Dispatcher
     const held = this.#held
     const body = held.length === 1 ? held[0]! : Buffer.concat(held, this.#heldBytes)
     this.#held = []
-    const { mustBuffer, bufferUpTo } = this.#plan.request
+    const { mustBuffer } = this.#plan.request
     const encoding = this.#headers!['content-encoding']
     if (!mustBuffer || encoding === undefined || body.length === 0) {
       this.#settle(body)
       return
     }
-    decode(String(encoding), body, bufferUpTo).then((plain) => {
+    void this.#settleDecoded(String(encoding), body)
+  }
+
+  async #settleDecoded(encoding: string, body: Buffer): Promise<void> {
+    try {
+      const plain = await decode(encoding, body, this.#plan.request.bufferUpTo)
       delete this.#headers!['content-encoding']
       this.#headers!['content-length'] = String(plain.length)
       this.#settle(plain)
-    }, this.#reject)
+    } catch (error) {
+      this.#fail(error as Error)
+    }
+  }
+
+  #fail(error: Error): void {
+    // An attempt that was aborted may have nobody left who awaits it.
+    void ignoreFailure(this.answer)
+    this.#reject(error)
   }
 
   #refuseSize(): void {
@@ -341,10 +354,13 @@ export class HttpAttempt implements Attempt, ByteSource, Task, Timed, Dispatcher
     this.#failure = error
     this.#held = []
     this.#isHolding = false
-    this.#leave(true)
+    this.#isOver = true
+    // Before the connection is given back: undici ends the process (an assertion in a socket's `close`) when a socket
+    // is destroyed without a reason inside a body that ends by closing.
     this.#controller?.abort(error)
+    this.#leave(true)
     this.#upload?.destroy()
-    if (!this.#isStreamed) this.#reject(error)
+    if (!this.#isStreamed) this.#fail(error)
     else this.#sink?.error(error)
   }
 
@@ -355,6 +371,14 @@ export class HttpAttempt implements Attempt, ByteSource, Task, Timed, Dispatcher
     const connection = this.#connection
     if (connection === undefined) connections.leave(this)
     else connections.release(connection, isBroken)
+  }
+}
+
+async function ignoreFailure(promise: Promise<unknown>): Promise<void> {
+  try {
+    await promise
+  } catch {
+    // Who awaits the answer hears of it; this is only not to be an unhandled rejection.
   }
 }
 

@@ -43,14 +43,16 @@ export type Dial = (
  * and the guard. Proxies from the environment are not used.
  */
 export function createDial({ timeoutMs, tls, allowH2, guard }: DialerOptions): Dial {
-  const connect = buildConnector({
+  const options = {
     allowH2,
     // The limit below covers lookup, TCP and TLS together, and says what it was.
     timeout: 0,
     ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
     ...(tls?.verify === false ? { rejectUnauthorized: false } : {}),
     ...(guard === undefined ? {} : { lookup: guard.lookup }),
-  } as buildConnector.BuildOptions) as unknown as Connector
+  }
+  // undici's types ask for a port here, which it takes from each target.
+  const connect = (buildConnector as unknown as (fixed: typeof options) => Connector)(options)
 
   return (target, done) => {
     try {

@@ -201,7 +201,7 @@ export class Connections {
   #drop(connection: Connection): void {
     if (!this.#forget(connection)) return
     // undici doesn't know of a socket that is still connecting.
-    connection.socket?.destroy()
+    if (!connection.isConnected) connection.socket?.destroy()
     connection.client.destroy(() => this.#left())
   }
 

@@ -54,7 +54,7 @@ export function createHttpUpstream(config: UpstreamConfig, context: UpstreamCont
         isHttpDialect,
       })
     } catch (error) {
-      return { answer: Promise.reject(error as Error), abort: () => {} }
+      return { answer: Promise.reject(error), abort: () => {} }
     }
   }
 
