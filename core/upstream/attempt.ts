@@ -28,7 +28,7 @@ export interface AttemptPlan {
   readonly head: RequestHead
   readonly connections: Connections
   readonly deadlines: Deadlines
-  readonly timeouts: UpstreamConfig['timeouts']
+  readonly timeouts: Pick<UpstreamConfig['timeouts'], 'firstByteMs' | 'idleMs'>
   /** Until the deadline or the total timeout, whichever comes first. */
   readonly totalMs: number
   readonly endpoint: number
