@@ -1,0 +1,375 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ClientDialect, Dialect, Usage } from '../dialects/dialect.ts'
+import { DIALECTS } from '../dialects/index.ts'
+import type { GatewayError } from '../errors.ts'
+import type {
+  AnswerHeaders,
+  Consumer,
+  Context,
+  Exchange,
+  GatewayRequest,
+  GatewayResponse,
+  Headers,
+  UpstreamView,
+} from '../exchange.ts'
+import type { ByteSource } from '../kit/byte-source.ts'
+import type { Json, JsonObject } from '../kit/json.ts'
+import { parseQuery } from './normalise.ts'
+
+/** Fields that describe the bytes of a body, and are wrong once the body is another. */
+const BODY_FIELDS = [
+  'content-length',
+  'content-encoding',
+  'content-range',
+  'content-md5',
+  'digest',
+  'repr-digest',
+  'content-digest',
+  'etag',
+  'accept-ranges',
+]
+
+const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze(Object.create(null))
+
+/** What the listener knows of a request before a route is found. */
+export interface RequestHead {
+  readonly raw: IncomingMessage
+  readonly id: string
+  readonly method: string
+  readonly path: string
+  /** The query as it came, without `?`. */
+  readonly search: string
+  readonly headers: Headers
+  /** As the client asked for it, with a port where it gave one. */
+  readonly host: string
+  readonly ip: string
+  readonly scheme: 'http' | 'https'
+  readonly protocol: 'http' | 'websocket'
+  /** True where the head announces a body. */
+  readonly hasBody: boolean
+}
+
+/** The request side of a live exchange. */
+export class LiveRequest implements GatewayRequest {
+  readonly raw: IncomingMessage
+  readonly method: string
+  path: string
+  search: string
+  readonly headers: Headers
+  /** With the port, where the client gave one. */
+  readonly authority: string
+  readonly ip: string
+  readonly scheme: 'http' | 'https'
+  readonly protocol: 'http' | 'websocket'
+  readonly hasBody: boolean
+  dialect: ClientDialect = 'http'
+  params: Readonly<Record<string, string>> = NO_PARAMS
+  /** The body's bytes as they came, once they were read as a whole. */
+  bytes: Buffer | undefined
+  #query: Record<string, string> | undefined
+  #body: Json | undefined
+  #isReplaced = false
+
+  constructor(head: RequestHead) {
+    this.raw = head.raw
+    this.method = head.method
+    this.path = head.path
+    this.search = head.search
+    this.headers = head.headers
+    this.authority = head.host
+    this.ip = head.ip
+    this.scheme = head.scheme
+    this.protocol = head.protocol
+    this.hasBody = head.hasBody
+  }
+
+  /** Lower case, without the port. */
+  get host(): string {
+    return this.authority.toLowerCase().replace(/:\d+$/, '')
+  }
+
+  get query(): Readonly<Record<string, string>> {
+    this.#query ??= parseQuery(this.search)
+    return this.#query
+  }
+
+  /** Sets or, with null, removes query parameters; the others stay as they came. */
+  patchQuery(changes: Readonly<Record<string, string | null>>): void {
+    const search = new URLSearchParams(this.search)
+    for (const [name, value] of Object.entries(changes)) {
+      if (value === null) search.delete(name)
+      else search.set(name, value)
+    }
+    this.search = search.toString()
+    this.#query = undefined
+  }
+
+  get model(): string | undefined {
+    return DIALECTS[this.dialect].modelOf(this.path, this.#body)
+  }
+
+  get body(): Json | undefined {
+    return this.#body
+  }
+
+  set body(value: Json | undefined) {
+    this.#body = value
+    this.#isReplaced = true
+  }
+
+  /** Keeps what the bytes were parsed to, without counting as a change. */
+  parsed(body: Json | undefined): void {
+    this.#body = body
+  }
+
+  /** True where the body that goes upstream is no longer the client's. */
+  get isReplaced(): boolean {
+    return this.#isReplaced
+  }
+}
+
+/**
+ * The answer side of a live exchange. Its head is the head of Node's response, which is also what Koa's context
+ * shows, so there is one truth. The body is one of: none yet, bytes, JSON, a stream.
+ */
+export class LiveResponse implements GatewayResponse {
+  readonly raw: ServerResponse
+  /** True where a step reads bodies; else `body` stays undefined and nothing is parsed. */
+  canRead = false
+  #content: Buffer | ByteSource | undefined
+  #json: Json | undefined
+  #state: 'none' | 'bytes' | 'parsed' | 'replaced' | 'stream' = 'none'
+
+  constructor(raw: ServerResponse) {
+    this.raw = raw
+  }
+
+  get status(): number {
+    return this.raw.statusCode
+  }
+
+  set status(status: number) {
+    this.raw.statusCode = status
+    // Node would send the old reason with the new number.
+    this.raw.statusMessage = ''
+  }
+
+  get headers(): Readonly<AnswerHeaders> {
+    return this.raw.getHeaders() as AnswerHeaders
+  }
+
+  header(name: string): string | undefined {
+    const value = this.raw.getHeader(name)
+    return value === undefined ? undefined : String(value)
+  }
+
+  set(name: string, value: string | string[]): void {
+    this.raw.setHeader(name, value)
+  }
+
+  remove(name: string): void {
+    this.raw.removeHeader(name)
+  }
+
+  get isStream(): boolean {
+    return this.#state === 'stream'
+  }
+
+  /** True once anything has answered. */
+  get isAnswered(): boolean {
+    return this.#state !== 'none'
+  }
+
+  get isEventStream(): boolean {
+    return this.header('content-type')?.startsWith('text/event-stream') ?? false
+  }
+
+  get isJson(): boolean {
+    const type = this.header('content-type') ?? ''
+    return type.startsWith('application/json') || type.includes('+json')
+  }
+
+  get body(): Json | undefined {
+    if (this.#state === 'bytes' && this.canRead && this.isJson) {
+      this.#json = parseOrUndefined(this.#content as Buffer)
+      this.#state = 'parsed'
+    }
+    return this.#state === 'parsed' || this.#state === 'replaced' ? this.#json : undefined
+  }
+
+  set body(value: Json | undefined) {
+    this.dropStream()
+    this.#json = value
+    this.#content = undefined
+    this.#state = 'replaced'
+    for (const name of BODY_FIELDS) this.raw.removeHeader(name)
+    if (!this.isJson && typeof value !== 'string') {
+      this.raw.setHeader('content-type', 'application/json; charset=utf-8')
+    }
+  }
+
+  get stream(): ByteSource | undefined {
+    return this.#state === 'stream' ? (this.#content as ByteSource) : undefined
+  }
+
+  set stream(source: ByteSource | undefined) {
+    this.dropStream()
+    this.#content = source
+    this.#state = source === undefined ? 'none' : 'stream'
+  }
+
+  /** Bytes as they are to be sent; undefined for a stream and where nothing has answered. */
+  get bytes(): Buffer | undefined {
+    if (this.#state === 'replaced') {
+      const text = typeof this.#json === 'string' ? this.#json : JSON.stringify(this.#json)
+      this.#content = Buffer.from(text ?? '')
+      this.#state = 'parsed'
+    }
+    return this.#state === 'bytes' || this.#state === 'parsed'
+      ? (this.#content as Buffer)
+      : undefined
+  }
+
+  set bytes(content: Buffer) {
+    this.dropStream()
+    this.#content = content
+    this.#state = 'bytes'
+  }
+
+  /** Takes the stream away to be read: nobody aborts it here any more. */
+  takeStream(): ByteSource {
+    const source = this.#content as ByteSource
+    this.#content = undefined
+    return source
+  }
+
+  /** Forgets the answer and puts the head back to `head`: another attempt begins. */
+  reset(head: { status: number; headers: Readonly<AnswerHeaders> }): void {
+    this.dropStream()
+    this.#content = undefined
+    this.#state = 'none'
+    this.raw.statusCode = head.status
+    for (const name of this.raw.getHeaderNames()) this.raw.removeHeader(name)
+    for (const [name, value] of Object.entries(head.headers)) this.raw.setHeader(name, value)
+  }
+
+  private dropStream(): void {
+    if (this.#state === 'stream' && this.#content !== undefined) {
+      const source = this.#content as ByteSource
+      // The sink of a dropped source hears nothing: there is none.
+      source.abort(new Error('the answer was replaced'))
+    }
+  }
+}
+
+function parseOrUndefined(bytes: Buffer): Json | undefined {
+  try {
+    return JSON.parse(bytes.toString()) as Json
+  } catch {
+    return undefined
+  }
+}
+
+/** One exchange under way. Hooks see it as an ExchangeView, expressions as a scope. */
+export class LiveExchange implements Exchange {
+  readonly id: string
+  readonly route: string
+  readonly req: LiveRequest
+  readonly res: LiveResponse
+  readonly env: Readonly<Record<string, string>>
+  readonly now: number
+  readonly startedAt: number = performance.now()
+  consumer: Consumer | undefined
+  upstream: UpstreamView | undefined
+  /** The generation that answers for it; set when a route was found. */
+  home: { leave(exchange: LiveExchange): void } | undefined
+  /** Koa's context, made when the first step that wraps is reached. */
+  ctx: Context | undefined
+  /** The upstream that a step chose over the routing rule. */
+  chosen: string | undefined
+  /** How many steps the answer passes on its way up: the position of whoever answered. */
+  depth = 0
+  /** How many steps were entered: these hear `done`. */
+  reached = 0
+  /** What `when` said, by the step's position; undefined where it was not asked. */
+  whens: (boolean | undefined)[] | undefined
+  attempts = 0
+  firstByteAt: number | undefined
+  error: GatewayError | undefined
+  requestBytes = 0
+  responseBytes = 0
+  /** Set once the exchange is over or must end. */
+  ended: Error | undefined
+  /** Gives up what is under way upstream. */
+  cancel: ((reason: Error) => void) | undefined
+  /** Usage of a stream, once it was read. */
+  streamUsage: (() => Usage | undefined) | undefined
+  #vars: JsonObject | undefined
+  #usage: Usage | undefined
+  #controller: AbortController | undefined
+
+  constructor(init: {
+    id: string
+    route: string
+    req: LiveRequest
+    res: LiveResponse
+    env: Readonly<Record<string, string>>
+    now: number
+  }) {
+    this.id = init.id
+    this.route = init.route
+    this.req = init.req
+    this.res = init.res
+    this.env = init.env
+    this.now = init.now
+  }
+
+  get vars(): JsonObject {
+    this.#vars ??= Object.create(null) as JsonObject
+    return this.#vars
+  }
+
+  get dialect(): Dialect {
+    return DIALECTS[this.req.dialect]
+  }
+
+  get usage(): Usage | undefined {
+    if (this.streamUsage !== undefined) return this.streamUsage()
+    this.#usage ??= this.usageOfBody()
+    return this.#usage
+  }
+
+  get stream(): ByteSource | undefined {
+    return this.res.stream
+  }
+
+  set stream(source: ByteSource | undefined) {
+    this.res.stream = source
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.ended !== undefined) this.#controller.abort(this.ended)
+    }
+    return this.#controller.signal
+  }
+
+  useUpstream(name: string): void {
+    this.chosen = name
+  }
+
+  /** Ends the exchange for whoever still works on it; the first reason stays. */
+  end(reason: Error): void {
+    if (this.ended !== undefined) return
+    this.ended = reason
+    this.cancel?.(reason)
+    this.#controller?.abort(reason)
+  }
+
+  private usageOfBody(): Usage | undefined {
+    if (this.req.dialect === 'http' || !this.res.isJson) return undefined
+    const body = this.res.bytes && parseOrUndefined(this.res.bytes)
+    return body === undefined ? undefined : this.dialect.usageOf(body)
+  }
+}

@@ -1,0 +1,304 @@
+import { dirname, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { loadConfig } from '../config/load.ts'
+import type { Config, PluginCatalog, ServerConfig } from '../config/model.ts'
+import { ConfigError, formatProblem, type Problem } from '../config/problems.ts'
+import { GatewayError } from '../errors.ts'
+import type { Logger } from '../sdk.ts'
+import { openStore } from '../store/open.ts'
+import type { Store } from '../store/store.ts'
+import { guardedFetch } from '../upstream/fetch.ts'
+import { openUpstream } from '../upstream/upstreams.ts'
+import { type Admin, createAdmin } from './admin.ts'
+import { adminRoutes } from './admin-routes.ts'
+import { type Generation, GenerationFactory } from './generation.ts'
+import { EventBus } from './host.ts'
+import { createListener, type Listener, type ListenerHandlers } from './listener.ts'
+import { MetricRegistry } from './metrics.ts'
+import { createOverload, type Overload } from './overload.ts'
+import { serve } from './serve.ts'
+import { serveUpgrade } from './upgrade.ts'
+import { type Watch, watchFiles } from './watch.ts'
+
+/** How to start a gateway. */
+export interface GatewayOptions {
+  /** The config file, as the user named it. */
+  readonly file: string
+  readonly cwd?: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly catalog: PluginCatalog
+  /** Takes the place of the config's ports. */
+  readonly port?: number | undefined
+  readonly adminPort?: number | undefined
+  readonly log: Logger
+  readonly now?: () => number
+  readonly random?: () => number
+}
+
+/** What a reload came to. */
+export type ReloadResult =
+  | {
+      readonly ok: true
+      readonly generation: number
+      readonly changed: boolean
+      readonly warnings: readonly Problem[]
+    }
+  | { readonly ok: false; readonly problems: readonly Problem[] }
+
+/** A running gateway. */
+export interface Gateway {
+  readonly url: string
+  readonly adminUrl: string | undefined
+  readonly generation: Generation
+  /** Problems of the running config that did not keep it from loading. */
+  readonly warnings: readonly Problem[]
+  reload(): Promise<ReloadResult>
+  /**
+   * Turns readiness off, goes on serving for `delayMs` (default: the config's), stops taking requests, waits for those under way within the config's
+   * limits, and lets everything go.
+   */
+  close(options?: { delayMs?: number }): Promise<void>
+}
+
+/** Starts a gateway. Throws a ConfigError for a config that cannot be loaded; nothing is left behind then. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const loaded = await load(options)
+  if (loaded.config === undefined) throw new ConfigError(loaded.problems)
+  const gateway = new LiveGateway(options, loaded.config, loaded.problems)
+  try {
+    await gateway.start()
+  } catch (cause) {
+    await gateway.abandon()
+    throw cause
+  }
+  return gateway
+}
+
+function load({ file, env, catalog, cwd }: GatewayOptions) {
+  return loadConfig(file, { env, catalog, ...(cwd === undefined ? {} : { cwd }) })
+}
+
+/** Generations that may wait for their exchanges at once; the oldest is cut for one more. */
+const MAX_RETIRING = 3
+
+class LiveGateway implements Gateway {
+  url = ''
+  adminUrl: string | undefined
+  warnings: readonly Problem[]
+  readonly #options: GatewayOptions
+  readonly #log: Logger
+  readonly #now: () => number
+  readonly #retiring = new Set<{ done: Promise<void>; cut: () => void }>()
+  #config: Config
+  #store: Store | undefined
+  #factory: GenerationFactory | undefined
+  #generation: Generation | undefined
+  #overload: Overload | undefined
+  #listener: Listener | undefined
+  #admin: Admin | undefined
+  #watch: Watch | undefined
+  #reloading: Promise<unknown> = Promise.resolve()
+  #state: 'starting' | 'ready' | 'stopping' = 'starting'
+  #closed: Promise<void> | undefined
+
+  constructor(options: GatewayOptions, config: Config, warnings: readonly Problem[]) {
+    this.#options = options
+    this.#config = withPorts(config, options)
+    this.#log = options.log
+    this.#now = options.now ?? Date.now
+    this.warnings = warnings
+  }
+
+  get generation(): Generation {
+    return this.#generation!
+  }
+
+  /** In the order that a start needs: store, steps, listeners, watch. */
+  async start(): Promise<void> {
+    const log = this.#log
+    const now = this.#now
+    const { server } = this.#config
+    const cwd = this.#options.cwd ?? process.cwd()
+    this.#store = await openStore(this.#config.store.url.reveal(), { now, cwd })
+    const metrics = new MetricRegistry()
+    const events = new EventBus(log)
+    this.#factory = new GenerationFactory(
+      {
+        now,
+        random: this.#options.random ?? Math.random,
+        log,
+        metrics,
+        events,
+        store: this.#store,
+        fetch: (url, request, trusted) => guardedFetch(url, request ?? {}, trusted),
+        folder: dirname(resolve(cwd, this.#options.file)),
+      },
+      (upstream) => openUpstream(upstream, { now, log }),
+    )
+    this.#generation = await this.#factory.make(this.#config)
+    this.#overload = createOverload(server.overload)
+    this.#listener = createListener(server, this.#handlers(), { log, overload: this.#overload })
+    const { host, port } = await this.#listener.listen()
+    this.url = httpUrl(host, port)
+    await this.#startAdmin(server)
+    if (this.#config.reload.watch) await this.#startWatch()
+    this.#state = 'ready'
+  }
+
+  #handlers(): ListenerHandlers {
+    const options = { log: this.#log, now: this.#now }
+    return {
+      request: (req, res, arrival) => serve(this.#generation!, arrival, res, options),
+      upgrade: (req, socket, head, arrival) =>
+        serveUpgrade(this.#generation!, arrival, socket, head, options),
+    }
+  }
+
+  reload(): Promise<ReloadResult> {
+    // One after another: each sees what the one before it has left.
+    const result = this.#reloading.then(() => this.#reload())
+    this.#reloading = result.catch(() => undefined)
+    return result
+  }
+
+  async #reload(): Promise<ReloadResult> {
+    if (this.#state === 'stopping')
+      throw new GatewayError('SHUTTING_DOWN', 'the gateway is stopping')
+    const { config: loaded, problems, files } = await load(this.#options)
+    await this.#watch?.set(files)
+    if (loaded === undefined) return this.#refuse(problems)
+    const config = withPorts(loaded, this.#options)
+    const fixed = this.#fixedProblems(config)
+    if (fixed.length > 0) return this.#refuse(fixed)
+    const old = this.#generation!
+    this.warnings = problems
+    if (config.fingerprint === old.config.fingerprint) {
+      this.#log.info('config unchanged', { generation: old.number })
+      return { ok: true, generation: old.number, changed: false, warnings: problems }
+    }
+    try {
+      this.#generation = await this.#factory!.make(config)
+    } catch (cause) {
+      if (cause instanceof ConfigError) return this.#refuse(cause.problems)
+      throw cause
+    }
+    this.#config = config
+    this.#listener!.update(config.server)
+    this.#overload!.update(config.server.overload)
+    this.#admin?.setRoutes(adminRoutes(this))
+    this.#retire(old)
+    const { number } = this.#generation
+    this.#log.info('config reloaded', { generation: number })
+    return { ok: true, generation: number, changed: true, warnings: problems }
+  }
+
+  #refuse(problems: readonly Problem[]): ReloadResult {
+    this.#log.error('config refused', { problems: problems.map(formatProblem) })
+    return { ok: false, problems }
+  }
+
+  /** What cannot change while the gateway runs. */
+  #fixedProblems(config: Config): Problem[] {
+    const old = this.#config
+    const position = { file: config.file, line: 1, column: 1 }
+    const fixed: [path: string, old: unknown, now: unknown][] = [
+      ['server.host', old.server.host, config.server.host],
+      ['server.port', old.server.port, config.server.port],
+      ['server.admin', addressOf(old.server), addressOf(config.server)],
+      ['store', old.store.url.reveal(), config.store.url.reveal()],
+    ]
+    return fixed
+      .filter(([, before, after]) => before !== after)
+      .map(([path]) => ({
+        severity: 'error',
+        position,
+        path,
+        message: 'cannot change while the gateway runs',
+        hint: 'restart the gateway',
+      }))
+  }
+
+  /** Lets an old generation go once its exchanges are over, or have had their time. */
+  #retire(old: Generation): void {
+    this.#generation!.adopt(old)
+    const cut = () => old.cut(new GatewayError('SHUTTING_DOWN', 'the configuration has changed'))
+    const timer = setTimeout(cut, this.#config.reload.drainMs)
+    const done = old
+      .retire()
+      .catch((err: unknown) => this.#log.error('generation failed to close', { err }))
+      .finally(() => {
+        clearTimeout(timer)
+        this.#retiring.delete(entry)
+      })
+    const entry = { done, cut }
+    this.#retiring.add(entry)
+    if (this.#retiring.size > MAX_RETIRING) this.#retiring.values().next().value!.cut()
+  }
+
+  async #startWatch(): Promise<void> {
+    this.#watch = await watchFiles(
+      this.#config.files,
+      () => void this.reload().catch((err: unknown) => this.#log.error('reload failed', { err })),
+      (err) => this.#log.warn('config cannot be watched', { err }),
+    )
+  }
+
+  async #startAdmin(server: ServerConfig): Promise<void> {
+    if (server.admin === undefined) return
+    this.#admin = createAdmin(server.admin, {
+      log: this.#log,
+      isReady: () => this.#state === 'ready',
+    })
+    this.#admin.setRoutes(adminRoutes(this))
+    const { host, port } = await this.#admin.listen()
+    this.adminUrl = httpUrl(host, port)
+  }
+
+  close(options: { delayMs?: number } = {}): Promise<void> {
+    this.#closed ??= this.#close(options.delayMs ?? this.#config.server.timeouts.shutdownDelayMs)
+    return this.#closed
+  }
+
+  async #close(delayMs: number): Promise<void> {
+    this.#state = 'stopping'
+    this.#watch?.close()
+    this.#listener!.drain()
+    await delay(delayMs)
+    await this.#listener!.close(this.#config.server.timeouts.drainMs)
+    await this.abandon()
+  }
+
+  /** Lets go of everything without waiting for clients. */
+  async abandon(): Promise<void> {
+    this.#state = 'stopping'
+    this.#watch?.close()
+    await this.#listener?.close(0)
+    await this.#reloading
+    const stopping = new GatewayError('SHUTTING_DOWN', 'the gateway is shutting down')
+    this.#generation?.cut(stopping)
+    for (const { cut } of this.#retiring) cut()
+    await this.#generation?.retire()
+    await Promise.all([...this.#retiring].map(({ done }) => done))
+    this.#overload?.close()
+    await this.#admin?.close()
+    await this.#store?.close()
+  }
+}
+
+/** `port` and `adminPort` of the command line count more than the config's. */
+function withPorts(config: Config, { port, adminPort }: GatewayOptions): Config {
+  const { server } = config
+  const admin =
+    server.admin === undefined || adminPort === undefined
+      ? server.admin
+      : { ...server.admin, port: adminPort }
+  return { ...config, server: { ...server, port: port ?? server.port, admin } }
+}
+
+function addressOf({ admin }: ServerConfig): string {
+  return admin === undefined ? '' : `${admin.host}:${admin.port}`
+}
+
+function httpUrl(host: string, port: number): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}

@@ -1,0 +1,160 @@
+import { EventEmitter } from 'node:events'
+import { createRequire } from 'node:module'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { StepConfig } from '../config/model.ts'
+import type { JsonObject } from '../kit/json.ts'
+import type { Events, FetchAnswer, Host, Logger } from '../sdk.ts'
+import type { Store } from '../store/store.ts'
+import { withFields } from './log.ts'
+import type { MetricRegistry } from './metrics.ts'
+
+/** What all hosts of a gateway share. */
+export interface HostServices {
+  readonly now: () => number
+  readonly random: () => number
+  readonly log: Logger
+  readonly metrics: MetricRegistry
+  readonly events: EventBus
+  readonly store: Store
+  /** Base URLs by upstream name, of the generation that is being made. */
+  readonly upstreams: ReadonlyMap<string, readonly string[]>
+  readonly fetch: (
+    url: string,
+    options: Parameters<Host['fetch']>[1],
+    trusted: ReadonlySet<string>,
+  ) => Promise<FetchAnswer>
+  /** The folder of the config file, from where paths and packages are looked up. */
+  readonly folder: string
+}
+
+/** Carries events between steps. A listener that throws is logged, and the others still hear. */
+export class EventBus {
+  readonly #emitter = new EventEmitter()
+  readonly #log: Logger
+
+  constructor(log: Logger) {
+    this.#log = log
+    this.#emitter.setMaxListeners(0)
+  }
+
+  emit(name: string, data: JsonObject): void {
+    for (const listener of this.#emitter.listeners(name)) {
+      try {
+        listener(data)
+      } catch (err) {
+        this.#log.error('event listener failed', { event: name, err })
+      }
+    }
+  }
+
+  on(name: string, listener: (data: JsonObject) => void): () => void {
+    this.#emitter.on(name, listener)
+    return () => this.#emitter.off(name, listener)
+  }
+}
+
+/** A host, and the end of it. */
+export interface OpenHost {
+  readonly host: Host
+  /** Takes back timers, listeners and metrics; what is called later does nothing. */
+  revoke(): void
+}
+
+/** Makes the host of one live step. */
+export function openHost(step: StepConfig, services: HostServices): OpenHost {
+  const { now, random, store, folder } = services
+  const { plugin, id, place } = step
+  const log = withFields(services.log, { plugin: plugin.name, step: id })
+  const controller = new AbortController()
+  const { signal } = controller
+  const undo = new Set<() => void>()
+  const { metrics, close: closeMetrics } = services.metrics.open()
+
+  /** Keeps what takes something back until it is taken back, by its owner or by the end of the step. */
+  function until(takeBack: () => void): () => void {
+    if (signal.aborted) {
+      takeBack()
+      return takeBack
+    }
+    const once = () => {
+      undo.delete(once)
+      takeBack()
+    }
+    undo.add(once)
+    return once
+  }
+
+  function run(callback: () => void | Promise<void>): void {
+    // The wrapper turns a throw into a rejection, so that both are logged.
+    void (async () => callback())().catch((err: unknown) => log.error('timer failed', { err }))
+  }
+
+  const events: Events = {
+    emit(name, data) {
+      if (!signal.aborted) services.events.emit(name, data)
+    },
+    on: (name, listener) => until(services.events.on(name, listener)),
+  }
+
+  const host: Host = {
+    step: { plugin: plugin.name, id, place },
+    now,
+    random,
+    log,
+    metrics,
+    events,
+    store: {
+      keyValue: (name = '') => store.keyValue(`${plugin.name}/${name}`),
+      counters: store.counters,
+      ledger: store.ledger,
+    },
+    upstreams: {
+      names: [...services.upstreams.keys()],
+      endpoints: (name) => services.upstreams.get(name) ?? [],
+    },
+    fetch: (url, options) => services.fetch(url, options, hostsIn(step.options)),
+    every(ms, callback) {
+      const timer = setInterval(() => run(callback), ms * (0.9 + random() * 0.2))
+      timer.unref()
+      return until(() => clearInterval(timer))
+    },
+    after(ms, callback) {
+      const timer = setTimeout(() => {
+        done()
+        run(callback)
+      }, ms)
+      timer.unref()
+      const done = until(() => clearTimeout(timer))
+      return done
+    },
+    signal,
+    load: (specifier) => loadModule(specifier, folder),
+  }
+
+  return {
+    host,
+    revoke() {
+      for (const takeBack of [...undo]) takeBack()
+      closeMetrics()
+      controller.abort(new Error('the step was closed'))
+    },
+  }
+}
+
+/** Hosts of the URLs that stand in a step's options: the operator wrote them, so they are trusted. */
+function hostsIn(options: unknown, found = new Set<string>()): ReadonlySet<string> {
+  if (typeof options === 'string') {
+    if (URL.canParse(options)) found.add(new URL(options).host)
+  } else if (typeof options === 'object' && options !== null) {
+    for (const value of Object.values(options)) hostsIn(value, found)
+  }
+  return found
+}
+
+async function loadModule(specifier: string, folder: string): Promise<unknown> {
+  const name = specifier.startsWith('npm:') ? specifier.slice(4) : specifier
+  const isPath = /^\.{0,2}\//.test(name)
+  const file = isPath ? resolve(folder, name) : createRequire(resolve(folder, '_')).resolve(name)
+  return import(pathToFileURL(file).href)
+}

@@ -1,0 +1,72 @@
+import type { RouteConfig, StepConfig } from '../config/model.ts'
+import type { Part } from '../expressions/expression.ts'
+import type { Hooks } from '../sdk.ts'
+
+/** What a route needs of the bodies, and why: known at load, so that nothing is read that nobody asked for. */
+export interface Plan {
+  /** Before which step the request body is read and parsed; the number of steps where only the routing rule reads it. */
+  readonly bodyAt: number | undefined
+  /** True where the answer is gathered before it goes on. Event streams stay streams. */
+  readonly readsAnswer: boolean
+  /** True where the request body is kept for another attempt. */
+  readonly replays: boolean
+  /** True where a step may ask for the token usage of a stream. */
+  readonly readsUsage: boolean
+  /** In words, for `explain`: why a body is not simply piped. */
+  readonly reasons: readonly string[]
+}
+
+/** One enabled step with the names of its hooks, or with its hooks. */
+export interface PlannedStep {
+  readonly config: StepConfig
+  readonly hooks: { readonly [K in keyof Hooks]?: unknown }
+}
+
+/** Works out a route's plan from what its steps and expressions declare, and from its upstreams' model aliases. */
+export function planRoute(
+  route: RouteConfig,
+  steps: readonly PlannedStep[],
+  hasAliases: boolean,
+): Plan {
+  const reasons: string[] = []
+  const reader = steps.findIndex(({ config }) => reads(config, 'request.body', 'request.model'))
+  let bodyAt: number | undefined
+  if (reader !== -1) {
+    bodyAt = reader
+    reasons.push(`the request body is read as JSON: ${steps[reader]!.config.place} reads it`)
+  } else if (route.upstream && overlap(route.upstream.reads, 'request.body', 'request.model')) {
+    bodyAt = steps.length
+    reasons.push('the request body is read as JSON: the routing rule reads it')
+  } else if (hasAliases) {
+    bodyAt = steps.length
+    reasons.push('the request body is read as JSON: an upstream has aliases for models')
+  }
+
+  const retrier = steps.find(({ config }) => config.plugin.attempts !== undefined)
+  if (retrier)
+    reasons.push(`the request body is kept whole: ${retrier.config.place} may send it again`)
+
+  const answerReader = steps.find(
+    ({ config, hooks }) => hooks.chunk || reads(config, 'response.body'),
+  )
+  if (answerReader) {
+    reasons.push(`a plain answer is gathered whole: ${answerReader.config.place} reads it`)
+  }
+  return {
+    bodyAt,
+    readsAnswer: answerReader !== undefined,
+    replays: retrier !== undefined,
+    readsUsage: steps.some(({ hooks }) => hooks.done || hooks.handle || hooks.chunk),
+    reasons,
+  }
+}
+
+function reads(step: StepConfig, ...parts: readonly Part[]): boolean {
+  return (
+    overlap(step.reads, ...parts) || (step.when !== undefined && overlap(step.when.reads, ...parts))
+  )
+}
+
+function overlap(read: ReadonlySet<Part>, ...parts: readonly Part[]): boolean {
+  return parts.some((part) => read.has(part))
+}

@@ -1,0 +1,210 @@
+import type { ServerResponse } from 'node:http'
+import type { PublicError } from '../dialects/dialect.ts'
+import { DIALECTS } from '../dialects/index.ts'
+import { GatewayError } from '../errors.ts'
+import type { ByteSink, ByteSource } from '../kit/byte-source.ts'
+import { EventPipe, showWhole } from './events.ts'
+import type { LiveExchange } from './exchange.ts'
+import type { LiveStep } from './step.ts'
+
+/** How an answer is written. */
+export interface RespondOptions {
+  /** Steps whose `chunk` and `flush` the answer passes, innermost first. */
+  readonly hooks: readonly LiveStep[]
+  /** True where a step will ask for the usage of a stream. */
+  readonly readsUsage: boolean
+  /** Hears of an error that cut the answer after it had begun. */
+  readonly onCut: (error: GatewayError) => void
+}
+
+/** Writes the answer that the chain has left on the exchange. */
+export function respond(exchange: LiveExchange, options: RespondOptions): void {
+  const { res } = exchange
+  setRequestId(exchange)
+  if (res.isStream) return writeStream(exchange, options)
+  if (options.hooks.length > 0) showWhole(exchange, options.hooks)
+  const bytes = res.bytes ?? Buffer.alloc(0)
+  exchange.firstByteAt = performance.now()
+  if (exchange.req.method === 'HEAD' || !mayHaveBody(res.status)) {
+    // RFC 9110 §8.6: no content-length with 204 and 1xx; HEAD and 304 may state the one that GET would have.
+    if (res.status === 204) res.remove('content-length')
+    res.raw.end()
+    return
+  }
+  exchange.responseBytes = bytes.length
+  res.set('content-length', String(bytes.length))
+  res.raw.end(bytes)
+}
+
+/**
+ * Turns any error into the answer of the client's dialect: a GatewayError as it says, all else as INTERNAL without
+ * detail. What the upstream or a step had put on the answer is gone. After the answer has begun, the stream is
+ * ended as a broken one.
+ */
+export function respondError(exchange: LiveExchange, error: GatewayError): void {
+  const { res } = exchange
+  if (res.raw.headersSent) return breakOff(exchange, error)
+  exchange.firstByteAt = performance.now()
+  const name = exchange.req.dialect
+  const answer = DIALECTS[name].renderError(publicError(error, exchange.id))
+  res.status = answer.status
+  const body = Buffer.from(answer.body)
+  // A dialect's own fields come last: the content type is the body's.
+  const fields = { ...error.headers, ...answer.headers }
+  for (const [field, value] of Object.entries(fields)) res.set(field, value)
+  res.bytes = body
+  setRequestId(exchange)
+  // What is left of the request would be read as the next one.
+  if (!exchange.req.raw.complete) res.set('connection', 'close')
+  exchange.responseBytes = body.length
+  res.set('content-length', String(body.length))
+  res.raw.end(exchange.req.method === 'HEAD' ? undefined : body)
+}
+
+/** What the client may know of an error. */
+export function publicError(error: GatewayError, requestId: string): PublicError {
+  const { status, code, title, message, param } = error
+  return { status, code, title, detail: message, param, requestId }
+}
+
+/** Takes any error for what it is to the client; the second is true where it is a bug, to be logged with its stack. */
+export function toGatewayError(cause: unknown): [error: GatewayError, isBug: boolean] {
+  if (cause instanceof GatewayError) return [cause, cause.code === 'PLUGIN_FAILED']
+  return [new GatewayError('INTERNAL', 'the gateway failed to handle the request', { cause }), true]
+}
+
+function setRequestId({ id, req, res }: LiveExchange): void {
+  res.set('x-request-id', id)
+  const { requestIdHeader } = DIALECTS[req.dialect]
+  if (requestIdHeader !== 'x-request-id' && !res.raw.hasHeader(requestIdHeader)) {
+    res.set(requestIdHeader, id)
+  }
+}
+
+/** RFC 9110 §6.4.1. */
+function mayHaveBody(status: number): boolean {
+  return status >= 200 && status !== 204 && status !== 205 && status !== 304
+}
+
+function writeStream(exchange: LiveExchange, { hooks, readsUsage, onCut }: RespondOptions): void {
+  const { res, req } = exchange
+  const source = res.takeStream()
+  if (req.method === 'HEAD' || !mayHaveBody(res.status)) {
+    source.abort(new Error('this answer has no body'))
+    res.raw.end()
+    return
+  }
+  if (hooks.length > 0) res.remove('content-length')
+  const out = new ClientSink(exchange, source, onCut)
+  exchange.cancel = (reason) => source.abort(reason)
+  exchange.firstByteAt = performance.now()
+  res.raw.flushHeaders()
+  source.pipe(res.isEventStream ? eventPipe(exchange, hooks, readsUsage, out, source) : out)
+}
+
+/** Events of an LLM API, and events that hooks look at, go frame by frame; other streams as they come. */
+function eventPipe(
+  exchange: LiveExchange,
+  hooks: readonly LiveStep[],
+  readsUsage: boolean,
+  out: ByteSink,
+  source: ByteSource,
+): ByteSink {
+  if (exchange.req.dialect === 'http' && hooks.length === 0) return out
+  const reader =
+    readsUsage && exchange.req.dialect !== 'http' ? exchange.dialect.usageReader() : undefined
+  if (reader) exchange.streamUsage = () => reader.usage()
+  return guarded(new EventPipe(exchange, hooks, reader, out), source, out)
+}
+
+/** A hook or a parser that throws ends the stream as a broken one, and the upstream with it. */
+function guarded(pipe: ByteSink, source: ByteSource, out: ByteSink): ByteSink {
+  let isBroken = false
+  function fail(cause: unknown): void {
+    isBroken = true
+    const [error] = toGatewayError(cause)
+    out.error(error)
+    source.abort(error)
+  }
+  return {
+    data(chunk) {
+      if (isBroken) return false
+      try {
+        return pipe.data(chunk)
+      } catch (cause) {
+        fail(cause)
+        return false
+      }
+    },
+    end() {
+      if (isBroken) return
+      try {
+        pipe.end()
+      } catch (cause) {
+        fail(cause)
+      }
+    },
+    error(cause) {
+      if (!isBroken) pipe.error(cause)
+    },
+  }
+}
+
+/** The client's end of a stream: writes, and asks the source to wait while the client is slow. */
+class ClientSink implements ByteSink {
+  readonly #exchange: LiveExchange
+  readonly #raw: ServerResponse
+  readonly #source: ByteSource
+  readonly #onCut: (error: GatewayError) => void
+  #isWaiting = false
+  #isOver = false
+
+  constructor(exchange: LiveExchange, source: ByteSource, onCut: (error: GatewayError) => void) {
+    this.#exchange = exchange
+    this.#raw = exchange.res.raw
+    this.#source = source
+    this.#onCut = onCut
+  }
+
+  data(chunk: Buffer): boolean {
+    if (this.#isOver) return false
+    this.#exchange.responseBytes += chunk.length
+    if (this.#raw.write(chunk)) return true
+    if (!this.#isWaiting) {
+      this.#isWaiting = true
+      this.#raw.once('drain', () => {
+        this.#isWaiting = false
+        this.#source.resume()
+      })
+    }
+    return false
+  }
+
+  end(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#raw.end()
+  }
+
+  error(cause: Error): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    const [error] = toGatewayError(cause)
+    this.#onCut(error)
+    breakOff(this.#exchange, error)
+  }
+}
+
+/**
+ * Ends an answer that has begun so that nobody takes it for a whole one: by the dialect's error event where events
+ * are sent, else by cutting the connection.
+ */
+function breakOff(exchange: LiveExchange, error: GatewayError): void {
+  const { raw, isEventStream } = exchange.res
+  if (raw.destroyed || raw.writableEnded) return
+  if (isEventStream && exchange.req.dialect !== 'http') {
+    raw.end(DIALECTS[exchange.req.dialect].renderStreamError(publicError(error, exchange.id)))
+  } else {
+    raw.destroy()
+  }
+}

@@ -1,0 +1,171 @@
+import type { ServerResponse } from 'node:http'
+import { GatewayError } from '../errors.ts'
+import type { Outcome } from '../exchange.ts'
+import type { Logger } from '../sdk.ts'
+import { assertAnswered, takesPart } from './chain.ts'
+import { LiveExchange, LiveRequest, LiveResponse } from './exchange.ts'
+import type { Generation, LiveRoute } from './generation.ts'
+import type { Arrival } from './listener.ts'
+import { respond, respondError, toGatewayError } from './respond.ts'
+import { findRoute } from './routes.ts'
+import type { LiveStep } from './step.ts'
+
+/** What serving needs from outside. */
+export interface ServeOptions {
+  readonly log: Logger
+  readonly now: () => number
+}
+
+/**
+ * Serves one HTTP request on a generation: route, chain, answer. Never throws; the exchange is over when the answer's
+ * stream has closed, whoever closed it.
+ */
+export function serve(
+  generation: Generation,
+  arrival: Arrival,
+  rawResponse: ServerResponse,
+  { log, now }: ServeOptions,
+): void {
+  const req = new LiveRequest(arrival)
+  const { env } = generation.config
+  const startedAt = now()
+  let route: LiveRoute
+  try {
+    route = findRoute(generation.routes, req, env, startedAt)
+  } catch (cause) {
+    const res = new LiveResponse(rawResponse)
+    const exchange = new LiveExchange({ id: arrival.id, route: '', req, res, env, now: startedAt })
+    answerError(exchange, cause, log)
+    return
+  }
+  const res = new LiveResponse(rawResponse)
+  res.canRead = route.plan.readsAnswer
+  const exchange = new LiveExchange({
+    id: arrival.id,
+    route: route.config.id,
+    req,
+    res,
+    env,
+    now: startedAt,
+  })
+  generation.enter(exchange, route)
+  rawResponse.once('close', () => over(exchange, route, log))
+  run(exchange, route, log)
+}
+
+function run(exchange: LiveExchange, route: LiveRoute, log: Logger): void {
+  try {
+    checkBody(exchange, route)
+    const promise = route.chain(exchange)
+    if (promise === undefined) answer(exchange, route, log)
+    else {
+      promise.then(
+        () => answer(exchange, route, log),
+        (cause: unknown) => answerError(exchange, cause, log),
+      )
+    }
+  } catch (cause) {
+    answerError(exchange, cause, log)
+  }
+}
+
+/** RFC 9110 §9.3.1: a body has no meaning with these methods, and has been used to smuggle requests. */
+function checkBody({ req }: LiveExchange, { config }: LiveRoute): void {
+  if (!req.hasBody || config.allowBody || !BODYLESS.has(req.method)) return
+  throw new GatewayError('BAD_REQUEST', `a body is not accepted with ${req.method} here`, {
+    headers: { connection: 'close' },
+  })
+}
+
+const BODYLESS = new Set(['GET', 'HEAD', 'DELETE'])
+
+function answer(exchange: LiveExchange, route: LiveRoute, log: Logger): void {
+  if (exchange.res.raw.destroyed) return
+  try {
+    assertAnswered(exchange)
+    respond(exchange, {
+      hooks: chunkHooks(exchange, route),
+      readsUsage: route.plan.readsUsage,
+      onCut: (error) => {
+        exchange.error = error
+        if (error.code !== 'CLIENT_CLOSED') {
+          log.warn('answer cut', { id: exchange.id, code: error.code, err: error })
+        }
+      },
+    })
+  } catch (cause) {
+    answerError(exchange, cause, log)
+  }
+}
+
+function chunkHooks(exchange: LiveExchange, route: LiveRoute): readonly LiveStep[] {
+  if (route.chunkSteps.length === 0) return route.chunkSteps as readonly never[]
+  return route.chunkSteps
+    .filter((index) => takesPart(exchange, index))
+    .map((index) => route.steps[index]!)
+}
+
+function answerError(exchange: LiveExchange, cause: unknown, log: Logger): void {
+  const [error, isBug] = toGatewayError(cause)
+  exchange.error = error
+  if (isBug) log.error('request failed', { id: exchange.id, code: error.code, err: cause })
+  if (exchange.res.raw.destroyed) return
+  try {
+    respondError(exchange, error)
+  } catch (err) {
+    log.error('error could not be answered', { id: exchange.id, err })
+    exchange.res.raw.destroy()
+  }
+}
+
+/** After the answer: gives up what is left of the attempt, tells the steps, and lets the generation go. */
+function over(exchange: LiveExchange, route: LiveRoute, log: Logger): void {
+  const isComplete = exchange.res.raw.writableFinished
+  if (!isComplete) exchange.end(new GatewayError('CLIENT_CLOSED', 'the client went away'))
+  const pending = tellDone(exchange, route, outcomeOf(exchange, isComplete), log)
+  const leave = () => exchange.home!.leave(exchange)
+  if (pending.length === 0) return leave()
+  void Promise.allSettled(pending).then(leave)
+}
+
+function tellDone(
+  exchange: LiveExchange,
+  route: LiveRoute,
+  outcome: Outcome,
+  log: Logger,
+): Promise<void>[] {
+  const pending: Promise<void>[] = []
+  for (let index = exchange.reached - 1; index >= 0; index--) {
+    const { hooks, config } = route.steps[index]!
+    if (!hooks.done || exchange.whens?.[index] === false) continue
+    const failed = (err: unknown) =>
+      log.error('step failed', { id: exchange.id, step: config.id, err })
+    try {
+      const promise = hooks.done(exchange, outcome)
+      if (promise) pending.push(promise.catch(failed))
+    } catch (err) {
+      failed(err)
+    }
+  }
+  return pending
+}
+
+function outcomeOf(exchange: LiveExchange, isComplete: boolean): Outcome {
+  const { error, startedAt, firstByteAt, res } = exchange
+  return {
+    end: endOf(error, isComplete),
+    status: res.status,
+    error,
+    durationMs: performance.now() - startedAt,
+    firstByteMs: firstByteAt === undefined ? undefined : firstByteAt - startedAt,
+    requestBytes: exchange.requestBytes,
+    responseBytes: exchange.responseBytes,
+  }
+}
+
+function endOf(error: GatewayError | undefined, isComplete: boolean): Outcome['end'] {
+  if (error === undefined) return isComplete ? 'completed' : 'client-closed'
+  if (error.code === 'CLIENT_CLOSED') return 'client-closed'
+  if (error.code === 'UPSTREAM_CUT') return 'upstream-cut'
+  return error.code === 'UPSTREAM_TIMEOUT' ? 'timeout' : 'error'
+}
