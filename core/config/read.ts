@@ -1,74 +1,172 @@
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
-import type { Json, JsonObject } from '../kit/json.ts'
-import { isObject } from '../kit/json.ts'
-import type { Position, Problem } from './problems.ts'
+import type { Document, Scalar } from 'yaml'
+import { isObject, type Json, type JsonObject } from '../kit/json.ts'
+import { buildTree, interpolatedScalars } from './build.ts'
+import { FileError, readTextFile } from './files.ts'
+import { findIncluded, mergeIncluded, type IncludedFile, type ReadFile } from './include.ts'
+import { Interpolator, type Interpolated } from './interpolate.ts'
+import type { Problem } from './problems.ts'
+import { Source } from './source.ts'
+import { parseYaml } from './syntax.ts'
 import { Positions, type ConfigTree } from './tree.ts'
+
+/** What one file may hold. */
+const MAX_FILE_BYTES = 1_048_576
+/** What all files together may hold. */
+const MAX_CHARACTERS = 8 * 1_048_576
 
 /** Where variables come from, and what file names are relative to. */
 export interface ReadOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Default: the working directory. */
   readonly cwd?: string
+  /** Stands in for what the main file holds, such as a config that is not saved yet. */
+  readonly text?: string
 }
 
-/** Reads a config and all that it includes into one tree. Never throws: what is wrong is among the problems. */
+/**
+ * Reads a config and all that it includes into one tree. Never throws for what an operator wrote: all that is wrong,
+ * in all files at once, is among the problems.
+ */
 export async function readConfig(file: string, options: ReadOptions): Promise<ConfigTree> {
-  const absolute = path.resolve(options.cwd ?? process.cwd(), file)
-  const text = await readFile(absolute, 'utf8')
-  return {
-    ...readText(text, file),
-    watch: { files: [absolute], folders: [] },
-    variables: new Set(),
+  const reader = new Reader(file, options)
+  await reader.run()
+  return reader.result()
+}
+
+class Reader {
+  readonly #name: string
+  readonly #path: string
+  readonly #text: string | undefined
+  readonly #positions: Positions
+  readonly #interpolator: Interpolator
+  readonly #sources: Source[] = []
+  readonly #files = new Set<string>()
+  #folders: readonly string[] = []
+  #unreadable: Problem | undefined
+  #tree: JsonObject = {}
+  #isComplete = true
+  #characters = 0
+
+  constructor(file: string, { env, cwd, text }: ReadOptions) {
+    this.#name = file
+    this.#path = path.resolve(cwd ?? process.cwd(), file)
+    this.#text = text
+    this.#positions = new Positions({ file, line: 1, column: 1 })
+    this.#interpolator = new Interpolator(env)
+  }
+
+  async run(): Promise<void> {
+    const main = await this.#readMain()
+    if (!main) return
+    this.#tree = main.tree
+    const { files, folders } = await findIncluded(main, this.#positions)
+    this.#folders = folders
+    for (const file of files) {
+      const part = await this.#readIncluded(file, main)
+      if (part) mergeIncluded(main, part, this.#positions)
+    }
+  }
+
+  result(): ConfigTree {
+    const problems = this.#sources.flatMap((source) => source.problems())
+    return {
+      tree: this.#tree,
+      positions: this.#positions,
+      problems: this.#unreadable ? [this.#unreadable] : problems,
+      isComplete: this.#isComplete,
+      sources: this.#sources.map(({ name }) => name),
+      watch: {
+        files: [...new Set([...this.#files, ...this.#interpolator.files])],
+        folders: this.#folders,
+      },
+    }
+  }
+
+  async #readMain(): Promise<ReadFile | undefined> {
+    try {
+      return await this.#readFile(this.#name, this.#path, this.#text)
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error
+      this.#isComplete = false
+      const position = this.#positions.root
+      const message = `cannot read the config: ${error.message}`
+      this.#unreadable = { severity: 'error', position, path: '', message }
+      return undefined
+    }
+  }
+
+  async #readIncluded(file: IncludedFile, main: ReadFile): Promise<ReadFile | undefined> {
+    const { name, index, isGlob } = file
+    try {
+      return await this.#readFile(name, file.path)
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error
+      // A pattern means files, also where a folder's name fits it.
+      if (isGlob && error.code === 'EISDIR') return undefined
+      this.#isComplete = false
+      const segments = ['include', index]
+      const place = this.#positions.locate(main.tree, segments)
+      main.source.error(place, segments, `cannot read ${name}: ${error.message}`)
+      return undefined
+    }
+  }
+
+  /** Undefined for a file that cannot be parsed; throws a FileError for one that cannot be read. */
+  async #readFile(name: string, file: string, given?: string): Promise<ReadFile | undefined> {
+    this.#files.add(file)
+    const { text, isWorldWritable } =
+      given === undefined
+        ? await readTextFile(file, MAX_FILE_BYTES)
+        : { text: checkSize(given), isWorldWritable: false }
+    this.#characters += text.length
+    if (this.#characters > MAX_CHARACTERS) {
+      const accepted = MAX_CHARACTERS.toLocaleString('en')
+      throw new FileError(`all files together have more than ${accepted} characters`)
+    }
+    const source = new Source(name, file, text)
+    this.#sources.push(source)
+    if (isWorldWritable) {
+      source.warn(0, [], 'anybody on this machine may change this file', `chmod o-w ${name}`)
+    }
+    const document = parseYaml(source)
+    if (!document) {
+      this.#isComplete = false
+      return undefined
+    }
+    const filled = await this.#fill(document, path.dirname(file))
+    return this.#asMap(buildTree(document, filled, source, this.#positions), source)
+  }
+
+  async #fill(
+    document: Document.Parsed,
+    folder: string,
+  ): Promise<ReadonlyMap<Scalar, Interpolated>> {
+    const filled = new Map<Scalar, Interpolated>()
+    for (const node of interpolatedScalars(document)) {
+      const isPlain = node.type === 'PLAIN' && node.tag === undefined
+      filled.set(node, await this.#interpolator.fill(node.value, folder, isPlain))
+    }
+    return filled
+  }
+
+  #asMap(tree: Json, source: Source): ReadFile {
+    if (isObject(tree)) return { source, tree }
+    if (tree !== null) {
+      this.#isComplete = false
+      const found = Array.isArray(tree) ? 'a list' : JSON.stringify(tree)
+      source.error(0, [], `expected a map of settings, got ${found}`)
+    } else if (source.path === this.#path) {
+      this.#isComplete = false
+      source.error(0, [], 'the config is empty', 'begin with upstreams and routes')
+    } else source.warn(0, [], 'the file is empty')
+    return { source, tree: {} }
   }
 }
 
-function readText(text: string, file: string) {
-  const lines = new LineCounter()
-  const positions = new Positions({ file, line: 1, column: 1 })
-  const problems: Problem[] = []
-  const at = (offset: number): Position => {
-    const { line, col } = lines.linePos(offset)
-    return { file, line, column: col }
-  }
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: false })
-  for (const error of document.errors) {
-    problems.push({
-      severity: 'error',
-      position: at(error.pos[0]),
-      path: '',
-      message: error.message,
-    })
-  }
-  const build = (node: unknown): Json => {
-    if (isMap(node)) {
-      const map: JsonObject = {}
-      for (const pair of node.items) {
-        if (!isScalar(pair.key)) continue
-        const key = String(pair.key.value)
-        map[key] = build(pair.value)
-        const keyAt = at(pair.key.range?.[0] ?? 0)
-        const range =
-          isScalar(pair.value) || isMap(pair.value) || isSeq(pair.value)
-            ? pair.value.range
-            : undefined
-        positions.set(map, key, { key: keyAt, value: range ? at(range[0]) : keyAt })
-      }
-      return map
-    }
-    if (isSeq(node)) {
-      const list: Json[] = []
-      for (const [index, item] of node.items.entries()) {
-        list.push(build(item))
-        const range = isScalar(item) || isMap(item) || isSeq(item) ? item.range : undefined
-        const value = at(range?.[0] ?? 0)
-        positions.set(list, index, { key: value, value })
-      }
-      return list
-    }
-    return isScalar(node) ? (node.value as Json) : null
-  }
-  const tree = build(document.contents)
-  return { tree: isObject(tree) ? (tree as JsonObject) : {}, positions, problems }
+/** A given text has the limit of a file, though it is counted in characters. */
+function checkSize(text: string): string {
+  if (text.length <= MAX_FILE_BYTES) return text
+  const [found, accepted] = [text.length, MAX_FILE_BYTES].map((size) => size.toLocaleString('en'))
+  throw new FileError(`it has ${found} characters, and at most ${accepted} are accepted`)
 }

@@ -18,6 +18,8 @@ export interface Origin {
   readonly value: Position
   /** Set only where the value was written with `${…}`; literal values have none. */
   readonly parts?: readonly Part[]
+  /** Set only for a `|` block: where its text begins, so that an error inside a script can be placed. */
+  readonly block?: Position
 }
 
 /**
@@ -50,6 +52,13 @@ export class Positions {
   isLiteral(container: object, key: string | number): boolean {
     const parts = this.of(container, key)?.parts
     return parts?.every((part) => part.from === 'text' || part.from === 'default') ?? true
+  }
+
+  /** What an interpolated value was before it got a type: `007` for an account number that is text. Undefined for others. */
+  textOf(container: object, key: string | number): string | undefined {
+    return this.of(container, key)
+      ?.parts?.map((part) => part.text)
+      .join('')
   }
 
   /** The nearest known position of a path: of its key or its value, else of the last parent that a file holds. */
@@ -114,10 +123,15 @@ export interface ConfigTree {
   /** The main file with its includes merged in; an empty map where the main file cannot be read. */
   readonly tree: JsonObject
   readonly positions: Positions
-  /** In file order. With an error among them, `tree` holds what could be read. */
+  /** In file order, errors and warnings. Where there are errors, `tree` holds what could be read. */
   readonly problems: readonly Problem[]
-  /** Absolute paths of every file that was read or looked for, `${file:…}` included, and of the folders that an include looks through. */
+  /** False where a file could not be read or parsed: what seems to be missing may stand in it. */
+  readonly isComplete: boolean
+  /** The names of the files as positions have them, in the order in which problems are told. */
+  readonly sources: readonly string[]
+  /**
+   * Absolute paths: every file that was read or looked for, `${file:…}` included; and the folders that an include looks
+   * through, each with all below it.
+   */
   readonly watch: { readonly files: readonly string[]; readonly folders: readonly string[] }
-  /** Names of the variables that `${NAME}` asked for, whether set or not. */
-  readonly variables: ReadonlySet<string>
 }
