@@ -1,7 +1,10 @@
 import type { Json } from '../kit/json.ts'
 
-/** A part of an exchange that is only made available when somebody says that they read it. */
-export type Part = 'request.body' | 'response.body'
+/**
+ * A part of an exchange that is only made available when somebody says that they read it. `request.model` is for
+ * the kernel: it may find the model without parsing the body.
+ */
+export type Part = 'request.body' | 'request.model' | 'response.body'
 
 /**
  * What an expression is evaluated against: the roots by name. An exchange is a scope; `chunk` and `msg` are
@@ -24,6 +27,8 @@ export interface Scope {
 export interface Trace {
   /** Segments from the expression's own root, such as `['not', 0, 'in', 1]`. */
   readonly path: readonly (string | number)[]
+  /** The `define` that `path` starts from, where the sub-expression stands in one. */
+  readonly define?: string
   /** The sub-expression as written. */
   readonly source: Json
   readonly value: Json
