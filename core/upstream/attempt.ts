@@ -46,6 +46,7 @@ let parsers = 0
 export class HttpAttempt implements Attempt, ByteSource, Task, Timed, Dispatcher.DispatchHandler {
   readonly answer: Promise<UpstreamAnswer>
   dueAt: number
+  slot = -1
   readonly #plan: AttemptPlan
   readonly #totalAt: number
   #resolve!: (answer: UpstreamAnswer) => void

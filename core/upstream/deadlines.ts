@@ -7,17 +7,19 @@ const MAX_STEP_MS = 4 * TICK_MS
 export interface Timed {
   /** On the clock of `Deadlines.now`. */
   readonly dueAt: number
+  /** Where the Deadlines keep it; theirs to set, -1 before and after. */
+  slot: number
   expire(): void
 }
 
 /**
- * One coarse timer for all that is under way: watching costs a Set entry and moving on costs an assignment, where
- * a timer per request would cost several allocations. Runs only while there is something to watch.
+ * One coarse timer for all that is under way: watching and moving on cost assignments, where a timer
+ * per request would cost several allocations. Runs only while there is something to watch.
  */
 export class Deadlines {
   /** Milliseconds on a clock of its own that only moves while the event loop turns. */
   now = 0
-  readonly #watched = new Set<Timed>()
+  readonly #watched: Timed[] = []
   #timer: NodeJS.Timeout | undefined
   #previous = 0
 
@@ -28,25 +30,34 @@ export class Deadlines {
   }
 
   watch(timed: Timed): void {
-    this.#watched.add(timed)
+    timed.slot = this.#watched.push(timed) - 1
     if (this.#timer !== undefined) return
     this.#previous = performance.now()
     this.#timer = setInterval(() => this.#tick(), TICK_MS).unref()
   }
 
   forget(timed: Timed): void {
-    this.#watched.delete(timed)
+    if (timed.slot < 0) return
+    // The last one takes the place, so that the list needs neither shifting nor rehashing.
+    const last = this.#watched.pop()!
+    if (last !== timed) {
+      this.#watched[timed.slot] = last
+      last.slot = timed.slot
+    }
+    timed.slot = -1
   }
 
   #tick(): void {
     const time = performance.now()
     this.now += Math.min(time - this.#previous, MAX_STEP_MS)
     this.#previous = time
-    if (this.#watched.size === 0) {
+    if (this.#watched.length === 0) {
       clearInterval(this.#timer)
       this.#timer = undefined
       return
     }
-    for (const timed of this.#watched) if (timed.dueAt <= this.now) timed.expire()
+    // Expiring takes out of the list, here or anywhere, so what is due is gathered first.
+    const due = this.#watched.filter(({ dueAt }) => dueAt <= this.now)
+    for (const timed of due) if (timed.slot >= 0) timed.expire()
   }
 }
