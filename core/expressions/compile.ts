@@ -58,19 +58,22 @@ export function checkDefines(
   defines: Readonly<Record<string, Json>>,
   operators: Readonly<Record<string, ExtraOperator>> = {},
 ): ExpressionProblem[] {
-  const parser = new Parser({
+  const vocabulary = {
     scope: 'any',
     defines,
     operators: new Map(Object.entries(operators)),
-  })
+  } as const
+  const problems = new Map<string, ExpressionProblem>()
   for (const [name, body] of Object.entries(defines)) {
-    const use = { name, outer: undefined, usedAt: [] }
-    const at = { ...ROOT, define: use }
+    const parser = new Parser(vocabulary)
+    const at = { ...ROOT, define: { name, outer: undefined, usedAt: [] } }
     const fault = nameFault(name)
     if (fault !== undefined) parser.report(at, `${JSON.stringify(name)} ${fault}`)
     parser.parse(body, at)
+    // A define that another one uses is read, and found wrong, twice.
+    for (const problem of parser.problems) problems.set(JSON.stringify(problem), problem)
   }
-  return parser.problems
+  return [...problems.values()]
 }
 
 const ROOT = { path: [], define: undefined, depth: 1, isItem: false } as const
