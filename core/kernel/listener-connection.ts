@@ -33,8 +33,9 @@ export class Connection {
     // Node's way to close after the last answer. With input unread, the reset that follows can overtake that answer.
     const closeNow = socket.destroySoon.bind(socket)
     socket.destroySoon = () => {
-      if (this.#isDoomed || this.#req?.complete === false) this.#linger()
-      else closeNow()
+      if (this.#isDoomed || this.#req?.complete === false) return this.#linger()
+      this.doom()
+      closeNow()
     }
     socket.once('close', () => {
       clearTimeout(this.#lingerTimer)
