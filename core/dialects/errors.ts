@@ -25,6 +25,7 @@ const CLASSES: Readonly<Record<number, ErrorClass>> = {
   502: row('server_error', 'api_error', 'UNAVAILABLE'),
   503: row('server_error', 'overloaded_error', 'UNAVAILABLE'),
   504: row('timeout', 'timeout_error', 'DEADLINE_EXCEEDED'),
+  529: row('server_error', 'overloaded_error', 'UNAVAILABLE'),
 }
 
 /** The codes after which the same request may well succeed. */

@@ -51,7 +51,8 @@ const READERS: Readonly<Record<LlmDialect, (body: JsonObject) => Ask>> = {
 
   'openai-responses': (body) =>
     makeAsk({
-      turns: typeof body['input'] === 'string' ? [user(body['input'])] : maps(body['input']).map(item),
+      turns:
+        typeof body['input'] === 'string' ? [user(body['input'])] : maps(body['input']).map(item),
       prompt: [body['instructions'], body['input']],
       rawTools: body['tools'],
       tools: functionTools(maps(body['tools']).filter(({ type }) => type === 'function')),
@@ -170,7 +171,10 @@ function geminiChoice({ mode, allowedFunctionNames }: Record<string, unknown>): 
   return typeof name === 'string' ? { name } : 'any'
 }
 
-function functionTools(declared: readonly Record<string, unknown>[], schema = 'parameters'): Tool[] {
+function functionTools(
+  declared: readonly Record<string, unknown>[],
+  schema = 'parameters',
+): Tool[] {
   return declared
     .filter(({ name }) => typeof name === 'string')
     .map((tool) => ({ name: tool['name'] as string, schema: tool[schema] }))

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../kit/json.ts'
 import { formatEvent } from '../../kit/sse.ts'
 import type { Reply } from './reply.ts'
-import { countTokens } from './tokens.ts'
+import { tokensOf } from './tokens.ts'
 import type { Speech, Voice } from './voice.ts'
 
 /** `generateContent` and `streamGenerateContent`. */
@@ -22,10 +22,10 @@ export function* geminiAnswers(speech: Speech): Generator<JsonObject> {
   if (reply.call !== undefined) {
     yield geminiAnswer(speech, partOf(speech), reply.outputTokens, false)
   } else {
-    let said = ''
+    let bytes = 0
     for (const piece of speech.pieces()) {
-      said += piece
-      yield geminiAnswer(speech, { text: piece }, countTokens(said), false)
+      bytes += Buffer.byteLength(piece)
+      yield geminiAnswer(speech, { text: piece }, tokensOf(bytes), false)
     }
   }
   yield geminiAnswer(speech, { text: '' }, reply.outputTokens, true)

@@ -29,7 +29,8 @@ export const chatVoice: Voice = {
   *events(speech) {
     const { id, reply, body } = speech
     const { call } = reply
-    const withUsage = isObject(body['stream_options']) && body['stream_options']['include_usage'] === true
+    const withUsage =
+      isObject(body['stream_options']) && body['stream_options']['include_usage'] === true
     const chunk = chunkWriter(speech, withUsage)
     const opening =
       call === undefined

@@ -8,7 +8,7 @@ export const responsesVoice: Voice = {
   whole: (speech) => finalResponse(speech, outputItem(speech)),
 
   *events(speech) {
-    const { id, reply } = speech
+    const { reply } = speech
     let sequence = 0
     const event = (type: string, fields: JsonObject) =>
       formatEvent(type, JSON.stringify({ type, sequence_number: sequence++, ...fields }))
@@ -65,7 +65,8 @@ function response(
     status,
     background: false,
     error: null,
-    incomplete_details: status === 'incomplete' && reply.isCut ? { reason: 'max_output_tokens' } : null,
+    incomplete_details:
+      status === 'incomplete' && reply.isCut ? { reason: 'max_output_tokens' } : null,
     instructions: body['instructions'] ?? null,
     max_output_tokens: body['max_output_tokens'] ?? null,
     max_tool_calls: body['max_tool_calls'] ?? null,
@@ -95,10 +96,23 @@ function response(
 function outputItem({ id, reply: { call, text, isCut } }: Speech): JsonObject {
   const status = isCut ? 'incomplete' : 'completed'
   if (call === undefined) {
-    return { id: `msg_${id}`, type: 'message', status, role: 'assistant', content: [outputText(text)] }
+    return {
+      id: `msg_${id}`,
+      type: 'message',
+      status,
+      role: 'assistant',
+      content: [outputText(text)],
+    }
   }
   const { name, json } = call
-  return { id: `fc_${id}`, type: 'function_call', status, arguments: json, call_id: `call_${id}`, name }
+  return {
+    id: `fc_${id}`,
+    type: 'function_call',
+    status,
+    arguments: json,
+    call_id: `call_${id}`,
+    name,
+  }
 }
 
 function outputText(text: string): JsonObject {

@@ -49,7 +49,8 @@ function chooseTool({ tools, toolChoice, said }: Ask): Tool | undefined {
 
 /** True where the text has the name as a word of its own: `call get_weather`. */
 function mentions(text: string, name: string): boolean {
-  for (let at = text.indexOf(name); at !== -1 && name !== ''; at = text.indexOf(name, at + 1)) {
+  if (name === '') return false
+  for (let at = text.indexOf(name); at !== -1; at = text.indexOf(name, at + 1)) {
     if (!isWordPart(text[at - 1]) && !isWordPart(text[at + name.length])) return true
   }
   return false
@@ -61,7 +62,9 @@ function isWordPart(letter: string | undefined): boolean {
 
 function wordsFor({ json, toolResult, said }: Ask, text: string | undefined): string {
   if (json !== undefined) {
-    return JSON.stringify(json.schema === undefined ? { answer: shorten(said) } : sampleOf(json.schema))
+    return JSON.stringify(
+      json.schema === undefined ? { answer: shorten(said) } : sampleOf(json.schema),
+    )
   }
   if (text !== undefined) return text
   if (toolResult !== undefined) return `The tool answered: ${shorten(toolResult)}`

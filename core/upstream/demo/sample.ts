@@ -18,7 +18,8 @@ export function sampleOf(schema: unknown): Json {
     if (found['const'] !== undefined) return found['const'] as Json
     if (Array.isArray(found['enum']) && found['enum'].length > 0) return found['enum'][0] as Json
     const choice = firstOf(found['anyOf']) ?? firstOf(found['oneOf'])
-    if (choice !== undefined) return sample({ ...found, anyOf: null, oneOf: null, ...choice }, depth + 1)
+    if (choice !== undefined)
+      return sample({ ...found, anyOf: null, oneOf: null, ...choice }, depth + 1)
     const whole = merged(found, schema)
     switch (typeOf(whole)) {
       case 'object':
@@ -54,7 +55,9 @@ export function sampleOf(schema: unknown): Json {
   function sampleArray(list: Record<string, unknown>, depth: number): Json[] {
     const prefix = Array.isArray(list['prefixItems']) ? list['prefixItems'] : []
     const length = Math.min(numberIn(list, 'minItems') ?? 0, MAX_VALUES)
-    return Array.from({ length }, (_, index) => sample(prefix[index] ?? list['items'] ?? {}, depth + 1))
+    return Array.from({ length }, (_, index) =>
+      sample(prefix[index] ?? list['items'] ?? {}, depth + 1),
+    )
   }
 
   return sample(schema, 0)
@@ -105,8 +108,10 @@ function sampleNumber(schema: Record<string, unknown>, unit: number | undefined)
   const step = numberIn(schema, 'multipleOf') ?? unit
   const above = numberIn(schema, 'exclusiveMinimum')
   const below = numberIn(schema, 'exclusiveMaximum')
-  const least = numberIn(schema, 'minimum') ?? (above === undefined ? undefined : above + (step ?? 1))
-  const most = numberIn(schema, 'maximum') ?? (below === undefined ? undefined : below - (step ?? 1))
+  const least =
+    numberIn(schema, 'minimum') ?? (above === undefined ? undefined : above + (step ?? 1))
+  const most =
+    numberIn(schema, 'maximum') ?? (below === undefined ? undefined : below - (step ?? 1))
   if (above !== undefined && below !== undefined && step === undefined) return (above + below) / 2
   const near = Math.min(Math.max(1, least ?? 1), most ?? Infinity)
   if (step === undefined || step <= 0) return near

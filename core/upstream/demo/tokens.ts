@@ -1,4 +1,4 @@
-import { isObject, type Json } from '../../kit/json.ts'
+import { isObject } from '../../kit/json.ts'
 
 /** The demo's one rule: a token is four bytes of UTF-8, and what is left over is one more. */
 const BYTES_PER_TOKEN = 4
@@ -43,16 +43,17 @@ const SILENT: ReadonlySet<string> = new Set([
   'encrypted_content',
 ])
 
-/** Depth is bounded by the JSON that was parsed. */
+/** Recursion is bounded by the depth that a body may have. */
 function textBytes(value: unknown): number {
   if (typeof value === 'string') return Buffer.byteLength(value)
   if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + textBytes(item), 0)
   if (!isObject(value)) return 0
   let bytes = 0
-  for (const name of Object.keys(value)) if (!SILENT.has(name)) bytes += textBytes(value[name] as Json)
+  for (const name of Object.keys(value)) if (!SILENT.has(name)) bytes += textBytes(value[name])
   return bytes
 }
 
-function tokensOf(bytes: number): number {
+/** Tokens of so many bytes. */
+export function tokensOf(bytes: number): number {
   return Math.ceil(bytes / BYTES_PER_TOKEN)
 }
