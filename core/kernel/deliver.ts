@@ -2,7 +2,7 @@ import type { RouteConfig, UpstreamConfig } from '../config/model.ts'
 import { GatewayError } from '../errors.ts'
 import type { Json } from '../kit/json.ts'
 import { isObject } from '../kit/json.ts'
-import type { Upstream, UpstreamAnswer } from '../upstream/upstream.ts'
+import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../upstream/upstream.ts'
 import { limitBody, readBody } from './body.ts'
 import type { LiveExchange } from './exchange.ts'
 
@@ -40,7 +40,7 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
     exchange.attempts++
     const { req } = exchange
     const totalMs = route.timeoutMs ?? live.config.timeouts.totalMs
-    const attempt = live.upstream.send({
+    const request: UpstreamRequest = {
       id: exchange.id,
       method: req.method,
       dialect: req.dialect,
@@ -54,7 +54,9 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
       mustBuffer: options.readsAnswer,
       endpoint: undefined,
       key: undefined,
-    })
+    }
+    if (req.protocol === 'websocket') return connect(exchange, live, request)
+    const attempt = live.upstream.send(request)
     exchange.cancel = (reason) => attempt.abort(reason)
     const answer = await attempt.answer
     if (exchange.ended) {
@@ -64,6 +66,30 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
     showUpstream(exchange, live, answer)
     applyAnswer(exchange, answer)
   }
+}
+
+/** Opens a WebSocket to the upstream; the session waits on the exchange until the steps have agreed to it. */
+async function connect(
+  exchange: LiveExchange,
+  live: LiveUpstream,
+  request: UpstreamRequest,
+): Promise<void> {
+  const handshake = live.upstream.connect?.(request)
+  if (handshake === undefined) {
+    throw new GatewayError(
+      'DIALECT_UNSUPPORTED',
+      `the upstream ${live.config.name} does not speak WebSocket`,
+    )
+  }
+  exchange.cancel = (reason) => handshake.abort(reason)
+  const answer = await handshake.answer
+  if (exchange.ended) {
+    answer.session?.socket.destroy()
+    throw exchange.ended
+  }
+  showUpstream(exchange, live, answer)
+  applyAnswer(exchange, answer)
+  exchange.session = answer.session
 }
 
 function chooseUpstream(
@@ -123,7 +149,11 @@ function applyAlias(exchange: LiveExchange, { models }: UpstreamConfig): void {
   else req.path = req.path.replace(`/models/${model}`, `/models/${entry.as}`)
 }
 
-function showUpstream(exchange: LiveExchange, live: LiveUpstream, answer: UpstreamAnswer): void {
+function showUpstream(
+  exchange: LiveExchange,
+  live: LiveUpstream,
+  answer: Pick<UpstreamAnswer, 'endpoint' | 'key'>,
+): void {
   exchange.upstream = {
     name: live.config.name,
     endpoint: live.upstream.endpoints[answer.endpoint] ?? '',
@@ -132,7 +162,10 @@ function showUpstream(exchange: LiveExchange, live: LiveUpstream, answer: Upstre
   }
 }
 
-function applyAnswer({ res }: LiveExchange, answer: UpstreamAnswer): void {
+function applyAnswer(
+  { res }: LiveExchange,
+  answer: Pick<UpstreamAnswer, 'status' | 'headers' | 'body'>,
+): void {
   res.status = answer.status
   for (const name in answer.headers) res.raw.setHeader(name, answer.headers[name]!)
   if (Buffer.isBuffer(answer.body)) res.bytes = answer.body

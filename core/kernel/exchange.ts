@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { ClientDialect, Dialect, Usage } from '../dialects/dialect.ts'
 import { DIALECTS } from '../dialects/index.ts'
 import type { GatewayError } from '../errors.ts'
@@ -302,6 +303,8 @@ export class LiveExchange implements Exchange {
   ended: Error | undefined
   /** Gives up what is under way upstream. */
   cancel: ((reason: Error) => void) | undefined
+  /** The upstream's side of a WebSocket session, before it is relayed. */
+  session: { readonly socket: Socket; readonly head: Buffer } | undefined
   /** Usage of a stream, once it was read. */
   streamUsage: (() => Usage | undefined) | undefined
   #vars: JsonObject | undefined

@@ -74,8 +74,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   return gateway
 }
 
-function load({ file, env, catalog, cwd }: GatewayOptions) {
-  return loadConfig(file, { env, catalog, ...(cwd === undefined ? {} : { cwd }) })
+function load({ file, env, catalog, cwd, port, adminPort }: GatewayOptions) {
+  return loadConfig(file, { env, catalog, cwd, port, adminPort })
 }
 
 /** Generations that may wait for their exchanges at once; the oldest is cut for one more. */
@@ -103,7 +103,7 @@ class LiveGateway implements Gateway {
 
   constructor(options: GatewayOptions, config: Config, warnings: readonly Problem[]) {
     this.#options = options
-    this.#config = withPorts(config, options)
+    this.#config = config
     this.#log = options.log
     this.#now = options.now ?? Date.now
     this.warnings = warnings
@@ -119,7 +119,7 @@ class LiveGateway implements Gateway {
     const now = this.#now
     const { server } = this.#config
     const cwd = this.#options.cwd ?? process.cwd()
-    this.#store = await openStore(this.#config.store.url.reveal(), { now, cwd })
+    this.#store = await openStore(this.#config.store.url.reveal(), { now })
     const metrics = new MetricRegistry()
     const events = new EventBus(log)
     this.#factory = new GenerationFactory(
@@ -130,7 +130,8 @@ class LiveGateway implements Gateway {
         metrics,
         events,
         store: this.#store,
-        fetch: (url, request, trusted) => guardedFetch(url, request ?? {}, trusted),
+        fetch: (url, request, trusted) =>
+          guardedFetch(url, request ?? {}, { isTrusted: (host) => trusted.has(host) }),
         folder: dirname(resolve(cwd, this.#options.file)),
       },
       (upstream) => openUpstream(upstream, { now, log }),
@@ -164,10 +165,9 @@ class LiveGateway implements Gateway {
   async #reload(): Promise<ReloadResult> {
     if (this.#state === 'stopping')
       throw new GatewayError('SHUTTING_DOWN', 'the gateway is stopping')
-    const { config: loaded, problems, files } = await load(this.#options)
+    const { config, problems, files } = await load(this.#options)
     await this.#watch?.set(files)
-    if (loaded === undefined) return this.#refuse(problems)
-    const config = withPorts(loaded, this.#options)
+    if (config === undefined) return this.#refuse(problems)
     const fixed = this.#fixedProblems(config)
     if (fixed.length > 0) return this.#refuse(fixed)
     const old = this.#generation!
@@ -245,11 +245,10 @@ class LiveGateway implements Gateway {
 
   async #startAdmin(server: ServerConfig): Promise<void> {
     if (server.admin === undefined) return
-    this.#admin = createAdmin(server.admin, {
+    this.#admin = createAdmin(server, adminRoutes(this), {
       log: this.#log,
       isReady: () => this.#state === 'ready',
     })
-    this.#admin.setRoutes(adminRoutes(this))
     const { host, port } = await this.#admin.listen()
     this.adminUrl = httpUrl(host, port)
   }
@@ -280,19 +279,9 @@ class LiveGateway implements Gateway {
     await this.#generation?.retire()
     await Promise.all([...this.#retiring].map(({ done }) => done))
     this.#overload?.close()
-    await this.#admin?.close()
+    await this.#admin?.close(0)
     await this.#store?.close()
   }
-}
-
-/** `port` and `adminPort` of the command line count more than the config's. */
-function withPorts(config: Config, { port, adminPort }: GatewayOptions): Config {
-  const { server } = config
-  const admin =
-    server.admin === undefined || adminPort === undefined
-      ? server.admin
-      : { ...server.admin, port: adminPort }
-  return { ...config, server: { ...server, port: port ?? server.port, admin } }
 }
 
 function addressOf({ admin }: ServerConfig): string {

@@ -145,7 +145,7 @@ export function openHost(step: StepConfig, services: HostServices): OpenHost {
 /** Hosts of the URLs that stand in a step's options: the operator wrote them, so they are trusted. */
 function hostsIn(options: unknown, found = new Set<string>()): ReadonlySet<string> {
   if (typeof options === 'string') {
-    if (URL.canParse(options)) found.add(new URL(options).host)
+    if (URL.canParse(options)) found.add(new URL(options).hostname)
   } else if (typeof options === 'object' && options !== null) {
     for (const value of Object.values(options)) hostsIn(value, found)
   }

@@ -105,7 +105,8 @@ function chunkHooks(exchange: LiveExchange, route: LiveRoute): readonly LiveStep
     .map((index) => route.steps[index]!)
 }
 
-function answerError(exchange: LiveExchange, cause: unknown, log: Logger): void {
+/** Answers an error, or cuts the answer that has begun. Never throws. */
+export function answerError(exchange: LiveExchange, cause: unknown, log: Logger): void {
   const [error, isBug] = toGatewayError(cause)
   exchange.error = error
   if (isBug) log.error('request failed', { id: exchange.id, code: error.code, err: cause })
@@ -118,11 +119,21 @@ function answerError(exchange: LiveExchange, cause: unknown, log: Logger): void 
   }
 }
 
-/** After the answer: gives up what is left of the attempt, tells the steps, and lets the generation go. */
+/** After the answer's stream has closed. */
 function over(exchange: LiveExchange, route: LiveRoute, log: Logger): void {
   const isComplete = exchange.res.raw.writableFinished
   if (!isComplete) exchange.end(new GatewayError('CLIENT_CLOSED', 'the client went away'))
-  const pending = tellDone(exchange, route, outcomeOf(exchange, isComplete), log)
+  settle(exchange, route, endOf(exchange.error, isComplete), log)
+}
+
+/** Tells the steps how the exchange ended, and lets the generation go. Called once per exchange. */
+export function settle(
+  exchange: LiveExchange,
+  route: LiveRoute,
+  end: Outcome['end'],
+  log: Logger,
+): void {
+  const pending = tellDone(exchange, route, outcomeOf(exchange, end), log)
   const leave = () => exchange.home!.leave(exchange)
   if (pending.length === 0) return leave()
   void Promise.allSettled(pending).then(leave)
@@ -150,10 +161,10 @@ function tellDone(
   return pending
 }
 
-function outcomeOf(exchange: LiveExchange, isComplete: boolean): Outcome {
+function outcomeOf(exchange: LiveExchange, end: Outcome['end']): Outcome {
   const { error, startedAt, firstByteAt, res } = exchange
   return {
-    end: endOf(error, isComplete),
+    end,
     status: res.status,
     error,
     durationMs: performance.now() - startedAt,

@@ -2,12 +2,13 @@ import type { ClientDialect } from '../dialects/dialect.ts'
 import type { EndpointConfig, UpstreamConfig } from '../config/model.ts'
 import { GatewayError } from '../errors.ts'
 import { HttpAttempt } from './attempt.ts'
-import { createDial } from './connect.ts'
+import { createDial, type Dial, type Target } from './connect.ts'
 import { Connections } from './connections.ts'
 import { Deadlines } from './deadlines.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { createRequestHead } from './request-head.ts'
 import { inTurn } from './turns.ts'
+import { type Handshake, shakeHands } from './websocket.ts'
 import type { Attempt, Upstream, UpstreamRequest } from './upstream.ts'
 
 /** What an upstream needs from outside. */
@@ -22,7 +23,7 @@ export interface UpstreamContext {
 /** One timer for all attempts of all upstreams. */
 const deadlines = new Deadlines()
 
-/** A service behind HTTP/1.1 or, where TLS offers it, HTTP/2. Connects when it is first asked. */
+/** A service behind HTTP/1.1, in clear or over TLS. Connects when it is first asked. */
 export function createHttpUpstream(config: UpstreamConfig, context: UpstreamContext): Upstream {
   const { endpoints, keys, timeouts } = config
   const dialects = config.dialects.filter((dialect): dialect is ClientDialect => dialect !== 'demo')
@@ -58,11 +59,30 @@ export function createHttpUpstream(config: UpstreamConfig, context: UpstreamCont
     }
   }
 
+  function connect(request: UpstreamRequest): Handshake {
+    const endpoint = request.endpoint ?? nextEndpoint()
+    const key = request.key ?? (keys.length === 0 ? undefined : nextKey())
+    const { basePath, target, dial } = live[endpoint]!
+    return shakeHands({
+      dial,
+      target,
+      head: headOf(request, basePath, key === undefined ? undefined : revealed[key]),
+      isHttpDialect: request.dialect === 'http',
+      timeoutMs: Math.min(
+        timeouts.connectMs + timeouts.firstByteMs,
+        request.deadline - context.now(),
+      ),
+      endpoint,
+      key,
+    })
+  }
+
   return {
     name: config.name,
     dialects,
     endpoints: endpoints.map(({ url }) => url),
     send,
+    connect,
     async close() {
       isClosed = true
       await Promise.all(live.map(({ connections }) => connections.close()))
@@ -70,16 +90,24 @@ export function createHttpUpstream(config: UpstreamConfig, context: UpstreamCont
   }
 }
 
+interface LiveEndpoint {
+  readonly basePath: string
+  readonly connections: Connections
+  /** For WebSockets, each on a connection of its own. */
+  readonly target: Target
+  readonly dial: Dial
+}
+
 function openEndpoint(
   { url, isTrusted }: EndpointConfig,
   { name, maxConnections, timeouts, tls }: UpstreamConfig,
   { log, guard }: UpstreamContext,
-): { basePath: string; connections: Connections } {
-  const base = new URL(url)
+): LiveEndpoint {
+  // `ws:` and `wss:` name the same services as `http:` and `https:`.
+  const base = new URL(url.replace(/^ws/, 'http'))
   const dial = createDial({
     timeoutMs: timeouts.connectMs,
     tls,
-    allowH2: true,
     guard: isTrusted ? undefined : (guard ?? createGuard()),
   })
   const connections = new Connections({
@@ -88,5 +116,14 @@ function openEndpoint(
     maxConnections,
     warn: (message, cause) => log?.warn(message, { upstream: name, cause }),
   })
-  return { basePath: base.pathname, connections }
+  return {
+    basePath: base.pathname,
+    connections,
+    target: {
+      protocol: base.protocol,
+      hostname: base.hostname.replace(/^\[|\]$/g, ''),
+      port: base.port,
+    },
+    dial,
+  }
 }

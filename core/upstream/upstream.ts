@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import type { ClientDialect } from '../dialects/dialect.ts'
 import type { AnswerHeaders } from '../exchange.ts'
 import type { ByteSource } from '../kit/byte-source.ts'
+import type { Handshake } from './websocket.ts'
 
 /** One attempt's request. Header fields as the client sent them: the upstream strips what must not be forwarded. */
 export interface UpstreamRequest {
@@ -58,6 +59,8 @@ export interface Upstream {
   /** Base URLs, as configured. */
   readonly endpoints: readonly string[]
   send(request: UpstreamRequest): Attempt
+  /** Opens a WebSocket connection; absent where the upstream cannot speak it. */
+  connect?(request: UpstreamRequest): Handshake
   /** Ends idle connections now and busy ones when they are done. */
   close(): Promise<void>
 }
