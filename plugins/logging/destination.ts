@@ -1,0 +1,68 @@
+import { once } from 'node:events'
+import pino from 'pino'
+import type { Host } from '#core/sdk.ts'
+
+/** Where lines go, and how to end it. */
+export interface Destination {
+  readonly stream: pino.DestinationStream
+  /** Writes what still waits, and closes. */
+  close(): Promise<void>
+}
+
+/** Lines wait for one another up to this many bytes: one system call for a dozen of them. */
+const BATCH_BYTES = 4096
+
+/** No line waits longer than this. */
+const FLUSH_MS = 500
+
+/**
+ * Opens `stdout`, `stderr` or a file, to append to. Writing is asynchronous, so a slow disk delays no exchange; what
+ * waits is bounded, and what does not fit is dropped, counted and told. Rejects where the file cannot be opened.
+ */
+export async function openDestination(
+  name: string,
+  bufferBytes: number,
+  host: Host,
+): Promise<Destination> {
+  const stream = pino.destination({
+    dest: name === 'stdout' ? 1 : name === 'stderr' ? 2 : name,
+    sync: false,
+    minLength: BATCH_BYTES,
+    maxLength: Math.max(bufferBytes, BATCH_BYTES),
+    mkdir: true,
+  })
+  let isBroken = false
+  try {
+    await once(stream, 'ready')
+  } catch (cause) {
+    throw new Error(`cannot open the log ${JSON.stringify(name)}`, { cause })
+  }
+  stream.on('error', (cause: NodeJS.ErrnoException) => {
+    // Nobody reads the pipe any more; pino writes no further.
+    if (cause.code === 'EPIPE') isBroken = true
+    host.log.error('log not written', { destination: name, err: cause })
+  })
+
+  let dropped = 0
+  const count = host.metrics.counter('log_lines_dropped_total', 'Log lines that found no room.')
+  stream.on('drop', () => {
+    dropped++
+    count.add(1)
+  })
+  host.every(FLUSH_MS, () => {
+    stream.flush()
+    if (dropped === 0) return
+    host.log.warn('log lines dropped', { destination: name, lines: dropped })
+    dropped = 0
+  })
+
+  return {
+    stream,
+    async close() {
+      if (isBroken) return
+      const closed = once(stream, 'close')
+      stream.end()
+      await closed
+    },
+  }
+}

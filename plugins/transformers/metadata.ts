@@ -1,0 +1,28 @@
+import { parsePath, setPath } from '#core/kit/paths.ts'
+import type { Host } from '#core/sdk.ts'
+import type { Change } from './body-rules.ts'
+import type { HeaderChange } from './header-rules.ts'
+
+/** Says in header fields where the answer came from. */
+export function metadataHeaders(host: Host): HeaderChange {
+  return (patch, exchange) => {
+    patch['x-sluice-route'] = exchange.route
+    patch['x-sluice-duration-ms'] = String(host.now() - exchange.now)
+    const { upstream } = exchange
+    if (upstream === undefined) return
+    patch['x-sluice-upstream'] = upstream.name
+    patch['x-sluice-attempt'] = String(upstream.attempt)
+  }
+}
+
+/** Says in a field of a JSON answer where it came from. */
+export function metadataField(path: string, host: Host): Change {
+  const segments = parsePath(path)
+  return (document, { id, route, upstream, now }) =>
+    setPath(document, segments, {
+      requestId: id,
+      route,
+      ...(upstream && { upstream: upstream.name, attempt: upstream.attempt }),
+      durationMs: host.now() - now,
+    })
+}
