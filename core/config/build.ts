@@ -38,16 +38,19 @@ interface Anchor {
   isUsed: boolean
 }
 
-/** The scalars of a document that may hold `${…}`: values, not keys, and not `|` blocks, which are taken literally. */
-export function* interpolatedScalars(document: Document.Parsed): Generator<Scalar<string>> {
-  const waiting: unknown[] = [document.contents]
-  while (waiting.length > 0) {
-    const node = waiting.pop()
-    // One at a time: a list of 200,000 items would overflow the arguments of one push.
-    if (isMap(node)) for (const pair of node.items) waiting.push(pair.value)
-    else if (isSeq(node)) for (const item of node.items) waiting.push(item)
-    else if (isScalar(node) && isInterpolated(node)) yield node
+/**
+ * The scalars of a document that may hold `${…}`, in its order: values, not keys, and not `|` blocks, which are taken
+ * literally.
+ */
+export function interpolatedScalars(document: Document.Parsed): Scalar<string>[] {
+  const found: Scalar<string>[] = []
+  const collect = (node: unknown): void => {
+    if (isMap(node)) for (const pair of node.items) collect(pair.value)
+    else if (isSeq(node)) for (const item of node.items) collect(item)
+    else if (isScalar(node) && isInterpolated(node)) found.push(node)
   }
+  collect(document.contents)
+  return found
 }
 
 function isInterpolated(node: Scalar): node is Scalar<string> {
@@ -120,21 +123,19 @@ class Builder {
 
   #map(pairs: readonly Pair<ParsedNode, ParsedNode | null>[]): JsonObject {
     const map: JsonObject = {}
-    const firsts = new Map<string, number>()
     for (const { key, value: node } of pairs) {
       const offset = key?.range?.[0] ?? 0
       const name = this.#key(key, offset)
       if (name === undefined) continue
       this.#path.push(name)
       const built = this.#node(node)
-      const first = firsts.get(name)
-      if (first === undefined) {
-        firsts.set(name, offset)
+      const first = this.#positions.of(map, name)
+      if (first) {
+        const message = `duplicate key, first written on line ${first.key.line}`
+        this.#source.error(offset, this.#path, message)
+      } else {
         map[name] = built.value
         this.#positions.set(map, name, this.#origin(offset, node, built))
-      } else {
-        const { line } = this.#source.at(first)
-        this.#source.error(offset, this.#path, `duplicate key, first written on line ${line}`)
       }
       this.#path.pop()
     }
@@ -158,9 +159,10 @@ class Builder {
     // Nothing was written: the key is the nearest that can be pointed at.
     const isEmpty = node === null || (isScalar(node) && node.range[0] === node.range[1])
     const value = isEmpty ? key : this.#source.at(node.range[0])
+    if (parts) return { key, value, parts }
     const block =
       isScalar(node) && node.type === Scalar.BLOCK_LITERAL ? this.#block(node) : undefined
-    return { key, value, ...(parts && { parts }), ...(block && { block }) }
+    return block ? { key, value, block } : { key, value }
   }
 
   /** Where the text of a `|` block begins; undefined where its indentation is given by number, or it is empty. */
@@ -176,6 +178,8 @@ class Builder {
   /** Undefined for a key that no map may have; the entry is left out, but what stands in it is not looked at. */
   #key(node: ParsedNode | null, offset: number): string | undefined {
     if (!isScalar(node)) {
+      const anchor = isAlias(node) ? this.#anchors.get(node.source) : undefined
+      if (anchor) anchor.isUsed = true
       const found = node === null ? 'no key' : isAlias(node) ? 'an alias' : 'a map or list'
       this.#source.error(offset, this.#path, `expected text for a key, got ${found}`)
       return undefined

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { isObject, type Json, type JsonObject } from '../kit/json.ts'
 import { suggest } from '../kit/suggest.ts'
 import type { Source } from './source.ts'
-import type { Positions } from './tree.ts'
+import { kindOf, type Positions } from './tree.ts'
 
 /** Files that one config may include. */
 const MAX_FILES = 500
@@ -12,6 +12,8 @@ const MAPS = new Set(['upstreams', 'pipelines', 'define', 'plugins'])
 const SECTIONS = [...MAPS, 'routes']
 /** What is said once, for the whole gateway. */
 const MAIN_ONLY = new Set(['version', 'server', 'store', 'reload'])
+
+const WILDCARD = /[*?[{(]/
 
 /** One file, its parsed text, and what it is called in messages. */
 export interface ReadFile {
@@ -40,11 +42,12 @@ export async function findIncluded(
 ): Promise<{ files: IncludedFile[]; folders: string[] }> {
   const files = new Map<string, IncludedFile>()
   const folders = new Set<string>()
-  const { list, patterns } = patternsOf(tree)
+  // Other types are left to the schema, and a variable that is not set has been told.
+  const patterns = Array.isArray(tree['include']) ? tree['include'] : []
   for (const [index, pattern] of patterns.entries()) {
-    if (typeof pattern !== 'string' || pattern === '') continue
-    const isGlob = /[*?[{(]/.test(pattern)
-    const place = positions.of(list, index)?.value ?? positions.root
+    if (typeof pattern !== 'string' || pattern === '' || pattern.includes('${')) continue
+    const isGlob = WILDCARD.test(pattern)
+    const place = positions.of(patterns, index)?.value ?? positions.root
     const names = isGlob ? await match(pattern, path.dirname(source.path)) : [pattern]
     if (isGlob) folders.add(baseFolder(pattern, path.dirname(source.path)))
     if (names.length === 0) {
@@ -64,13 +67,6 @@ export async function findIncluded(
   return { files: [...files.values()], folders: [...folders] }
 }
 
-/** One pattern may stand without a list. Other types are left to the schema. */
-function patternsOf(tree: JsonObject): { list: object; patterns: readonly Json[] } {
-  const { include } = tree
-  if (Array.isArray(include)) return { list: include, patterns: include }
-  return { list: tree, patterns: [] }
-}
-
 async function match(pattern: string, folder: string): Promise<string[]> {
   const names: string[] = []
   for await (const name of glob(pattern, { cwd: folder })) {
@@ -84,7 +80,7 @@ async function match(pattern: string, folder: string): Promise<string[]> {
 /** The folder above the first part with a wildcard. */
 function baseFolder(pattern: string, folder: string): string {
   const parts = pattern.split('/')
-  const first = parts.findIndex((part) => /[*?[{(]/.test(part))
+  const first = parts.findIndex((part) => WILDCARD.test(part))
   return path.resolve(folder, parts.slice(0, first).join('/') || (pattern[0] === '/' ? '/' : '.'))
 }
 
@@ -147,9 +143,8 @@ function adopt(
 
 function expected(what: string, part: ReadFile, section: string, positions: Positions): void {
   const value = part.tree[section]!
-  const found = Array.isArray(value) ? 'a list' : isObject(value) ? 'a map' : JSON.stringify(value)
   const place = positions.of(part.tree, section)?.value ?? 0
-  part.source.error(place, [section], `expected ${what}, got ${found}`)
+  part.source.error(place, [section], `expected ${what}, got ${kindOf(value)}`)
 }
 
 function refuse(main: ReadFile, part: ReadFile, section: string, positions: Positions): void {

@@ -8,24 +8,20 @@ const MAX_FILE_BYTES = 65_536
 /** Characters that all `${…}` of one config may become. */
 const MAX_CHARACTERS = 16 * 1_048_576
 
+/** Why a scalar cannot be filled in, and what to do. */
+interface Refusal {
+  readonly message: string
+  readonly hint: string
+}
+
 /** What a scalar became, and of which parts; or why it could not. */
-export type Interpolated =
-  | { readonly value: Json; readonly parts: readonly Part[] }
-  | { readonly message: string; readonly hint: string }
+export type Interpolated = { readonly value: Json; readonly parts: readonly Part[] } | Refusal
 
 type Piece =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'variable'; readonly name: string; readonly fallback: string | undefined }
   | { readonly kind: 'file'; readonly name: string }
-
-class Malformed extends Error {
-  readonly hint: string
-
-  constructor(message: string, hint: string) {
-    super(message)
-    this.hint = hint
-  }
-}
+  | ({ readonly kind: 'malformed' } & Refusal)
 
 const FORMS = 'accepted are ${NAME}, ${NAME:-default} and ${file:PATH}; $${ stands for a plain ${'
 
@@ -53,28 +49,25 @@ export class Interpolator {
    * that its text would have as JSON: `port: ${PORT}` is a number.
    */
   async fill(text: string, folder: string, isPlain: boolean): Promise<Interpolated> {
-    try {
-      const parts: Part[] = []
-      for (const piece of split(text)) {
-        const part = await this.#resolve(piece, folder)
-        this.#characters += part.text.length
-        if (this.#characters > MAX_CHARACTERS) {
-          const accepted = MAX_CHARACTERS.toLocaleString('en')
-          const message = `all \${…} together become more than ${accepted} characters`
-          throw new Malformed(message, 'fill in less, or shorter texts')
-        }
-        parts.push(part)
+    const parts: Part[] = []
+    for (const piece of split(text)) {
+      const part = await this.#resolve(piece, folder)
+      if ('message' in part) return part
+      this.#characters += part.text.length
+      if (this.#characters > MAX_CHARACTERS) {
+        const accepted = MAX_CHARACTERS.toLocaleString('en')
+        const message = `all \${…} together become more than ${accepted} characters`
+        return { message, hint: 'fill in less, or shorter texts' }
       }
-      const filled = parts.map((part) => part.text).join('')
-      const isWhole = parts.length === 1 && parts[0]!.from !== 'text'
-      return { value: isPlain && isWhole ? typed(filled) : filled, parts }
-    } catch (error) {
-      if (error instanceof Malformed) return { message: error.message, hint: error.hint }
-      throw error
+      parts.push(part)
     }
+    const filled = parts.map((part) => part.text).join('')
+    const isWhole = parts.length === 1 && parts[0]!.from !== 'text'
+    return { value: isPlain && isWhole ? typed(filled) : filled, parts }
   }
 
-  async #resolve(piece: Piece, folder: string): Promise<Part> {
+  async #resolve(piece: Piece, folder: string): Promise<Part | Refusal> {
+    if (piece.kind === 'malformed') return piece
     if (piece.kind === 'text') return { from: 'text', text: piece.text }
     if (piece.kind === 'file') return this.#readFile(piece.name, folder)
     const { name, fallback } = piece
@@ -84,10 +77,10 @@ export class Interpolator {
     }
     if (text !== undefined) return { from: 'env', text, name }
     const hint = `export ${name}, or give a default: \${${name}:-…}`
-    throw new Malformed(`\${${name}} is not set`, hint)
+    return { message: `\${${name}} is not set`, hint }
   }
 
-  async #readFile(name: string, folder: string): Promise<Part> {
+  async #readFile(name: string, folder: string): Promise<Part | Refusal> {
     const file = path.resolve(folder, name)
     try {
       let content = this.#contents.get(file)
@@ -99,7 +92,7 @@ export class Interpolator {
     } catch (error) {
       if (!(error instanceof FileError)) throw error
       const hint = 'paths are relative to the folder of this config file'
-      throw new Malformed(`cannot read \${file:${name}}: ${error.message}`, hint)
+      return { message: `cannot read \${file:${name}}: ${error.message}`, hint }
     }
   }
 }
@@ -107,7 +100,7 @@ export class Interpolator {
 const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\}/y
 const FILE = /\$\{file:([^{}]+)\}/y
 
-/** Text is kept together, so that a scalar without `${…}` is one piece of text. */
+/** Cuts a text at its `${…}`. A malformed one is the last piece. */
 function split(text: string): Piece[] {
   const pieces: Piece[] = []
   let literal = ''
@@ -123,6 +116,7 @@ function split(text: string): Piece[] {
     literal = ''
     const { piece, end } = parsePiece(text, at)
     pieces.push(piece)
+    if (piece.kind === 'malformed') return pieces
     from = end
   }
   literal += text.slice(from)
@@ -140,7 +134,8 @@ function parsePiece(text: string, at: number): { piece: Piece; end: number } {
   FILE.lastIndex = at
   const file = FILE.exec(text)
   if (file) return { piece: { kind: 'file', name: file[1]! }, end: FILE.lastIndex }
-  throw new Malformed(`malformed ${JSON.stringify(excerpt(text, at))}`, hintFor(text, at))
+  const message = `malformed ${JSON.stringify(excerpt(text, at))}`
+  return { piece: { kind: 'malformed', message, hint: hintFor(text, at) }, end: text.length }
 }
 
 function excerpt(text: string, at: number): string {

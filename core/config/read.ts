@@ -8,7 +8,7 @@ import { Interpolator, type Interpolated } from './interpolate.ts'
 import type { Problem } from './problems.ts'
 import { Source } from './source.ts'
 import { parseYaml } from './syntax.ts'
-import { Positions, type ConfigTree } from './tree.ts'
+import { kindOf, Positions, type ConfigTree } from './tree.ts'
 
 /** What one file may hold. */
 const MAX_FILE_BYTES = 1_048_576
@@ -103,7 +103,10 @@ class Reader {
     } catch (error) {
       if (!(error instanceof FileError)) throw error
       // A pattern means files, also where a folder's name fits it.
-      if (isGlob && error.code === 'EISDIR') return undefined
+      if (isGlob && error.code === 'EISDIR') {
+        this.#files.delete(file.path)
+        return undefined
+      }
       this.#isComplete = false
       const segments = ['include', index]
       const place = this.#positions.locate(main.tree, segments)
@@ -154,8 +157,7 @@ class Reader {
     if (isObject(tree)) return { source, tree }
     if (tree !== null) {
       this.#isComplete = false
-      const found = Array.isArray(tree) ? 'a list' : JSON.stringify(tree)
-      source.error(0, [], `expected a map of settings, got ${found}`)
+      source.error(0, [], `expected a map of settings, got ${kindOf(tree)}`)
     } else if (source.path === this.#path) {
       this.#isComplete = false
       source.error(0, [], 'the config is empty', 'begin with upstreams and routes')

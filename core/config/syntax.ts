@@ -21,9 +21,9 @@ export function parseYaml(source: Source): Document.Parsed | undefined {
   return tokens && compose(tokens, source)
 }
 
-/** YAML 1.2 §5.1: what a text may not hold unescaped. */
+/** YAML 1.2 §5.1, with the rest of what JSON texts may hold. */
 // oxlint-disable-next-line no-control-regex
-const CONTROL = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F\uFFFE\uFFFF]/
+const CONTROL = /[\u0000-\u0008\u000B\u000C\u000E-\u001F]/
 
 /** Stops at what would cost too much or mean something else: only then is the recursive composer let at it. */
 function parseTokens(source: Source): readonly CST.Token[] | undefined {

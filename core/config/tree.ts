@@ -4,6 +4,14 @@ import type { Position, Problem } from './problems.ts'
 /** A place in the tree: map keys and list indexes from the root on. */
 export type Segments = readonly (string | number)[]
 
+/** What a value is, in words that show nothing of it: it may be a secret. */
+export function kindOf(value: Json): string {
+  if (Array.isArray(value)) return 'a list'
+  if (isObject(value)) return 'a map'
+  if (typeof value === 'string') return 'text'
+  return typeof value === 'number' ? 'a number' : String(value)
+}
+
 /** One piece of an interpolated scalar, and where its text came from. A `default` stands in the file, as `text` does. */
 export interface Part {
   readonly from: 'text' | 'env' | 'default' | 'file'
