@@ -62,7 +62,10 @@ export function toNumber(value: Json, frame: Frame): number {
 
 /** A value as `+` and `*` see it: the number that its text begins with. */
 export function toLeadingNumber(value: Json, frame: Frame): number {
-  return typeof value === 'number' ? value : Number.parseFloat(String(toPrimitive(value, frame)))
+  // Adding 0 turns -0 into 0, as a way through text does.
+  return typeof value === 'number'
+    ? value + 0
+    : Number.parseFloat(String(toPrimitive(value, frame)))
 }
 
 /** `===`: lists and maps are equal only to themselves. */
