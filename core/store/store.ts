@@ -1,30 +1,33 @@
 import type { Json, JsonObject } from '../kit/json.ts'
 
-/** Values with an age: caches, sessions. Losing one costs time, never money. Keyv underneath. */
+/**
+ * Values with an age: caches, sessions. Losing one costs time, never money. Keyv underneath.
+ * A key is 1 to 1,024 characters, a value at most 16 MB of JSON; anything else is rejected with a RangeError.
+ */
 export interface KeyValue {
   get(key: string): Promise<Json | undefined>
   getMany(keys: readonly string[]): Promise<(Json | undefined)[]>
-  /** Replaces; forgotten after `ttlMs`. */
+  /** Replaces; forgotten after `ttlMs`, which is more than 0; Infinity keeps it for as long as there is room. */
   set(key: string, value: Json, ttlMs: number): Promise<void>
   /** True where there was one. */
   delete(key: string): Promise<boolean>
 }
 
 /**
- * One limit that a charge is checked against. `window` is counted from the store's clock.
+ * One limit that a charge is checked against. `windowMs` is counted by the store's clock.
  * - `fixed-window`: at most `limit` in each period of `windowMs` since 1970
- * - `sliding-window`: at most `limit` in any `windowMs`
+ * - `sliding-window`: at most `limit` in any `windowMs`; up to 0.8 % of it may stay unused
  * - `token-bucket`: refills `limit` per `windowMs`, holds at most `burst` (default `limit`)
  * - `total`: at most `limit`, for ever
- * - `concurrency`: at most `limit` held at once; settling or releasing gives it back
+ * - `concurrency`: at most `limit` held at once; settling, releasing and expiry give it back
  */
 export interface Limit {
   /** Names the counter; the same key with another algorithm or window is another counter. */
   readonly key: string
   readonly algorithm: 'fixed-window' | 'sliding-window' | 'token-bucket' | 'total' | 'concurrency'
-  /** A whole number, at least 0. */
+  /** A whole number, at least 0. It may change from call to call: what was counted stays counted. */
   readonly limit: number
-  /** Absent for `total` and `concurrency`. */
+  /** A whole number, at least 1. Absent for `total` and `concurrency`. */
   readonly windowMs?: number
   /** Only for `token-bucket`. */
   readonly burst?: number
@@ -40,7 +43,7 @@ export interface Charge {
 export interface LimitState {
   /** What may still be reserved now; never negative. */
   readonly remaining: number
-  /** Milliseconds until all of the limit is free again, if nothing more is charged. */
+  /** Milliseconds until all of the limit is free again, if nothing more is charged; Infinity for a `total` in use. */
   readonly resetMs: number
 }
 
@@ -52,7 +55,10 @@ export type Reservation =
       readonly states: readonly LimitState[]
       /** The charges that did not fit, by position. */
       readonly refused: readonly number[]
-      /** Milliseconds until all charges would fit, or Infinity where one never can. */
+      /**
+       * Milliseconds until all charges would fit if nothing more is charged, or Infinity where time alone never makes
+       * them fit. For `concurrency` this is when holds expire: they may well be settled before.
+       */
       readonly retryAfterMs: number
     }
 
@@ -61,15 +67,23 @@ export type Reservation =
  * All charges of a request are taken together or not at all, in one atomic operation of the store.
  */
 export interface Counters {
-  /** Holds the charges under `id` for `ttlMs`; a hold that expires is charged as it was reserved. */
+  /**
+   * Holds the charges under `id` for `ttlMs`; a hold that expires is charged as it was reserved. An id names one hold
+   * of the whole store: rejects where it is still held, so that two steps never settle each other's. Of a refused
+   * reservation nothing is kept. At most 64 charges; several on one counter are added up.
+   */
   reserve(id: string, charges: readonly Charge[], ttlMs: number): Promise<Reservation>
-  /** Replaces what is held under `id` by what it came to, in the order of the charges; false where nothing is held any more. */
+  /**
+   * Replaces what is held under `id` by what it came to, in the order of the charges; false where nothing is held any
+   * more. A charge belongs to the time at which it was reserved. More than was reserved is recorded, over the limit
+   * if need be; less gives the difference back.
+   */
   settle(id: string, amounts: readonly number[]): Promise<boolean>
   /** Gives all of it back: the request never reached an upstream. */
   release(id: string): Promise<boolean>
   /** Where the limits stand, without charging. */
   read(limits: readonly Limit[]): Promise<readonly LimitState[]>
-  /** Forgets what the limits have counted. For operators. */
+  /** Forgets what the limits have counted, and what is held of them. For operators. */
   reset(limits: readonly Limit[]): Promise<void>
 }
 
@@ -77,16 +91,16 @@ export interface Counters {
 export interface LedgerRow {
   /** Counted from 1 within its journal, without gaps. */
   readonly sequence: number
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970; never before the row that precedes it, also where the clock stepped back. */
   readonly time: number
   readonly row: JsonObject
 }
 
 /** Durable rows that are only ever appended: usage, audit, dead letters. */
 export interface Ledger {
-  /** Resolves with the row's sequence once it would survive a kill -9. */
+  /** Resolves with the row's sequence once it would survive a kill -9. At most 16 MB of JSON. */
   append(journal: string, row: JsonObject): Promise<number>
-  /** Rows after `after` (default 0), oldest first, at most `limit`. */
+  /** Rows after `after` (default 0), oldest first, at most `limit`, which is 1 to 10,000. */
   read(
     journal: string,
     options: { readonly after?: number; readonly limit: number },
@@ -95,7 +109,10 @@ export interface Ledger {
   prune(journal: string, before: number): Promise<number>
 }
 
-/** Shared state behind one URL. */
+/**
+ * Shared state behind one URL. An operation sees what was acknowledged before it was called; what goes wrong in the
+ * backend (disk full, file gone, connection lost) rejects the promise with an Error that says where and why.
+ */
 export interface Store {
   readonly url: string
   /** False where each process counts for itself. */
@@ -104,5 +121,6 @@ export interface Store {
   keyValue(namespace: string): KeyValue
   readonly counters: Counters
   readonly ledger: Ledger
+  /** Finishes what was begun and gives back files and connections. The last call. */
   close(): Promise<void>
 }

@@ -1,0 +1,67 @@
+/** How often a full map is searched for entries to drop: a search costs, and a flood must not cause one each time. */
+const SEARCH_EVERY_MS = 1_000
+
+/**
+ * A map with a bound that drops only entries that are spent. Each admission looks at the two oldest, so that spent
+ * ones don't pile up; a full map is searched whole, at most once a second.
+ */
+export class Bounded<V> {
+  readonly #entries = new Map<string, V>()
+  readonly #most: number
+  readonly #isSpent: (value: V, now: number) => boolean
+  #searchedAt = -Infinity
+
+  constructor(most: number, isSpent: (value: V, now: number) => boolean) {
+    this.#most = most
+    this.#isSpent = isSpent
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  get(key: string): V | undefined {
+    return this.#entries.get(key)
+  }
+
+  set(key: string, value: V): void {
+    this.#entries.set(key, value)
+  }
+
+  delete(key: string): void {
+    this.#entries.delete(key)
+  }
+
+  /** True where all of `keys` can be in the map at once, after dropping what is spent; some of them may be in it now. */
+  hasRoom(keys: readonly string[], now: number): boolean {
+    this.#dropOldest(now)
+    if (this.#fits(keys)) return true
+    this.#search(now)
+    return this.#fits(keys)
+  }
+
+  #fits(keys: readonly string[]): boolean {
+    let size = this.size
+    for (const key of keys) if (!this.#entries.has(key)) size++
+    return size <= this.#most
+  }
+
+  #dropOldest(now: number): void {
+    for (let looks = 0; looks < 2; looks++) {
+      const [oldest] = this.#entries
+      if (oldest === undefined) return
+      const [key, value] = oldest
+      this.#entries.delete(key)
+      // Back at the young end, so that the next look is at another one.
+      if (!this.#isSpent(value, now)) this.#entries.set(key, value)
+    }
+  }
+
+  #search(now: number): void {
+    if (Math.abs(now - this.#searchedAt) < SEARCH_EVERY_MS) return
+    this.#searchedAt = now
+    for (const [key, value] of this.#entries) {
+      if (this.#isSpent(value, now)) this.#entries.delete(key)
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import { KeyvValues } from '../key-value.ts'
+import type { KeyValue, Store } from '../store.ts'
+import { MemoryCounters, type CounterBounds } from './counters.ts'
+import { MemoryAdapter } from './keyv-adapter.ts'
+import { MemoryLedger } from './ledger.ts'
+import type { TextBounds } from './texts.ts'
+
+/** How much a store in memory keeps. */
+export interface MemoryBounds extends CounterBounds {
+  /** Per namespace. */
+  readonly values: TextBounds
+  /** Per journal. */
+  readonly rows: TextBounds
+}
+
+/** What is kept where nothing else is said. */
+export const MEMORY_BOUNDS: MemoryBounds = {
+  counters: 100_000,
+  holds: 100_000,
+  values: { entries: 10_000, characters: 64 * 1024 ** 2 },
+  rows: { entries: 10_000, characters: 64 * 1024 ** 2 },
+}
+
+/** A store that ends with its process, and is that process's alone. */
+export class MemoryStore implements Store {
+  readonly url = 'memory:'
+  readonly isShared = false
+  readonly counters: MemoryCounters
+  readonly ledger: MemoryLedger
+  readonly #namespaces = new Map<string, KeyValue>()
+  readonly #now: () => number
+  readonly #bounds: MemoryBounds
+
+  constructor(now: () => number, bounds: MemoryBounds = MEMORY_BOUNDS) {
+    this.#now = now
+    this.#bounds = bounds
+    this.counters = new MemoryCounters(now, bounds)
+    this.ledger = new MemoryLedger(now, bounds.rows)
+  }
+
+  keyValue(namespace: string): KeyValue {
+    const known = this.#namespaces.get(namespace)
+    if (known !== undefined) return known
+    const adapter = new MemoryAdapter(this.#now, this.#bounds.values)
+    const values = new KeyvValues(adapter, namespace, this.#now)
+    this.#namespaces.set(namespace, values)
+    return values
+  }
+
+  async close(): Promise<void> {
+    this.#namespaces.clear()
+  }
+}

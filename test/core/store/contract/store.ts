@@ -1,0 +1,45 @@
+import { describe } from 'vitest'
+import type { Store } from '#core/store/store.ts'
+import { testCounters } from './counters.ts'
+import { testKeyValue } from './key-value.ts'
+import { testLedger } from './ledger.ts'
+import { testAgainstOracle } from './oracle.ts'
+import { testWindows } from './windows.ts'
+
+/** A clock that only the test moves. */
+export class Clock {
+  #now: number
+
+  constructor(now = Date.UTC(2026, 0, 1)) {
+    this.#now = now
+  }
+
+  readonly now = (): number => this.#now
+
+  advance(ms: number): void {
+    this.#now += ms
+  }
+}
+
+/** A fresh, empty store for one test, which the backend's test file closes. */
+export interface Opened {
+  readonly store: Store
+  /** Absent where the server's clock counts; tests that need to move it are skipped. */
+  readonly clock?: Clock
+  /** Closes the store and opens it again; absent where nothing survives that. */
+  readonly reopen?: () => Promise<Store>
+}
+
+/** Gives a test its own store. */
+export type Open = () => Promise<Opened>
+
+/** What every backend promises. `rounds` is how many random histories are compared with the oracle. */
+export function testStore(name: string, open: Open, { rounds }: { rounds: number }): void {
+  describe(`a store behind ${name}`, () => {
+    testKeyValue(open)
+    testCounters(open)
+    testWindows(open)
+    testLedger(open)
+    testAgainstOracle(open, rounds)
+  })
+}
