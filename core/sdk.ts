@@ -4,6 +4,7 @@
  */
 import type Koa from 'koa'
 import type { Infer, OptionsSchema } from './config/schema.ts'
+import type { Stage } from './config/stages.ts'
 import type {
   Chunk,
   ChunkPatch,
@@ -21,6 +22,8 @@ import type { KeyValue, Counters, Ledger } from './store/store.ts'
 
 export { bytes, duration, expression, secret } from './config/schema.ts'
 export type { Infer, OptionsSchema, Schema } from './config/schema.ts'
+export { STAGES } from './config/stages.ts'
+export type { Stage } from './config/stages.ts'
 export { ERRORS, GatewayError } from './errors.ts'
 export type { ErrorCode, ErrorOptions } from './errors.ts'
 export type * from './exchange.ts'
@@ -29,20 +32,6 @@ export type { ByteSink, ByteSource } from './kit/byte-source.ts'
 export type { Json, JsonObject } from './kit/json.ts'
 export { Secret } from './kit/secret.ts'
 export type * from './store/store.ts'
-
-/** Where in a pipeline a plugin belongs. `check` warns of a step that stands above an earlier stage. */
-export const STAGES = [
-  'observe',
-  'identify',
-  'admit',
-  'shape',
-  'reuse',
-  'schedule',
-  'deliver',
-] as const
-
-/** One of the stages. */
-export type Stage = (typeof STAGES)[number]
 
 /** Something that one step establishes and later steps build on, such as `consumer`. */
 export type Fact = string
@@ -69,6 +58,8 @@ export interface Plugin<S extends OptionsSchema = OptionsSchema> {
   readonly ends?: (options: Infer<S>) => boolean
   /** `charges`: spends per call, so it must not stand below a step that retries. `redacts`: hides, so it must not stand below a step that stores. */
   readonly traits?: readonly ('charges' | 'redacts')[]
+  /** What kinds of route it has something to do on; absent means both. `check` warns of a step that can never run. */
+  readonly protocols?: (options: Infer<S>) => readonly ('http' | 'websocket')[]
   /** What the schema cannot say. Pure: no network, no files; runs in `sluice check`. */
   check?(options: Infer<S>, report: Report): void
   /** Makes one live step. What can be wrong is found here, not at the first request. */

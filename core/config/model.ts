@@ -9,7 +9,7 @@ import type { Position } from './problems.ts'
 export interface Config {
   /** The main file as it was named, such as `gateway.yaml`. */
   readonly file: string
-  /** Every file that was read, `${file:…}` included: what a reload watches. Absolute paths. */
+  /** Every file that was read, `${file:…}` included, and the folders that an include looks through: what a reload watches. Absolute paths. */
   readonly files: readonly string[]
   /** Changes when anything changes that matters to the running gateway. */
   readonly fingerprint: string
@@ -112,7 +112,7 @@ export interface EndpointConfig {
 export interface MatchConfig {
   /** Upper case; empty means any. */
   readonly methods: readonly string[]
-  /** Patterns in the grammar of kernel/path-pattern: `/files/*`, `/v1/models/{model}`; empty means any path. */
+  /** Patterns in the grammar of kit/path-pattern: `/files/*`, `/v1/models/{model}`; empty means any path. */
   readonly paths: readonly string[]
   /** Host names without port, lower case; `*.example.com` for one or more labels. */
   readonly hosts: readonly string[]
@@ -153,7 +153,7 @@ export interface StepConfig {
   readonly plugin: Plugin
   /** The operator's `id`, or the plugin's name. */
   readonly id: string
-  /** Where it stands: `pipelines.edge[1]`, and the route where it was overridden. */
+  /** Where it was written: `pipelines.edge[1]`. */
   readonly place: string
   readonly position: Position
   /** Whether the step came by `use`, and whether an `override` changed it: for `explain`. */
@@ -170,8 +170,21 @@ export interface StepConfig {
   readonly fingerprint: string
 }
 
+/** A plugin of somebody else's, as the config names it. */
+export interface PluginSource {
+  readonly name: string
+  /** `npm:NAME`, or a path as seen from the config file. */
+  readonly from: string
+  readonly trust: 'sandboxed' | 'full'
+  readonly allow: readonly ('store' | 'fetch')[]
+  /** The folder that `from` is seen from. */
+  readonly folder: string
+}
+
 /** How the loader finds plugins. First-party ones are always known; `load` is called for those that are used. */
 export interface PluginCatalog {
   readonly names: readonly string[]
   load(name: string): Promise<Plugin>
+  /** Loads a third-party plugin; absent where there is no way to. Rejects with the reason. */
+  loadFrom?(source: PluginSource): Promise<Plugin>
 }

@@ -17,9 +17,14 @@ export interface Problem {
   readonly hint?: string
 }
 
+/** Prints `gateway.yaml:7:9`. */
+export function formatPosition({ file, line, column }: Position): string {
+  return `${file}:${line}:${column}`
+}
+
 /** Prints `gateway.yaml:7:9 pipelines.chat[1].x: unknown plugin`, and the hint on a second line. */
 export function formatProblem({ severity, position, path, message, hint }: Problem): string {
-  const place = `${position.file}:${position.line}:${position.column}`
+  const place = formatPosition(position)
   const warning = severity === 'warning' ? 'warning: ' : ''
   const subject = path === '' ? '' : `${path}: `
   return `${place} ${warning}${subject}${message}` + (hint === undefined ? '' : `\n  hint: ${hint}`)

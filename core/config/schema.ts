@@ -16,6 +16,8 @@ export type OptionKind = 'duration' | 'bytes' | 'expression' | 'secret'
 /** The part of JSON Schema (2020-12) that options use, and our four kinds. */
 export interface Schema {
   readonly type?: string | readonly string[]
+  /** What to call an accepted value in messages: `an address such as 127.0.0.1:8081`. */
+  readonly title?: string
   readonly description?: string
   readonly default?: Json | undefined
   readonly examples?: readonly Json[]
@@ -75,30 +77,33 @@ export type Infer<S> = S extends { readonly 'x-kind': 'duration' | 'bytes' }
           ? E
           : S extends { readonly anyOf: readonly (infer A)[] }
             ? Infer<A>
-            : S extends { readonly type: 'string' }
-              ? string
-              : S extends { readonly type: 'number' | 'integer' }
-                ? number
-                : S extends { readonly type: 'boolean' }
-                  ? boolean
-                  : S extends { readonly type: 'array'; readonly items: infer I }
-                    ? readonly Infer<I>[]
-                    : S extends { readonly type: 'object'; readonly properties: infer P }
-                      ? Properties<P, S extends { readonly required: infer R } ? R : []>
-                      : S extends {
-                            readonly type: 'object'
-                            readonly additionalProperties: infer V
-                          }
-                        ? V extends boolean
-                          ? { readonly [name: string]: Json }
-                          : { readonly [name: string]: Infer<V> }
-                        : Json
+            : S extends { readonly type: 'null' }
+              ? null
+              : S extends { readonly type: 'string' }
+                ? string
+                : S extends { readonly type: 'number' | 'integer' }
+                  ? number
+                  : S extends { readonly type: 'boolean' }
+                    ? boolean
+                    : S extends { readonly type: 'array'; readonly items: infer I }
+                      ? readonly Infer<I>[]
+                      : S extends { readonly type: 'object'; readonly properties: infer P }
+                        ? Properties<P, S extends { readonly required: infer R } ? R : []>
+                        : S extends {
+                              readonly type: 'object'
+                              readonly additionalProperties: infer V
+                            }
+                          ? V extends boolean
+                            ? { readonly [name: string]: Json }
+                            : { readonly [name: string]: Infer<V> }
+                          : Json
 
 /** An option that takes `30s` or milliseconds, and arrives in milliseconds. */
 export function duration<const O extends Schema>(option: O) {
   return {
     type: ['integer', 'string'],
-    minimum: 0,
+    // Widened, so that an option may state another.
+    minimum: 0 as number,
     pattern: DURATION_PATTERN,
     'x-kind': 'duration',
     ...option,
@@ -109,7 +114,8 @@ export function duration<const O extends Schema>(option: O) {
 export function bytes<const O extends Schema>(option: O) {
   return {
     type: ['integer', 'string'],
-    minimum: 0,
+    // Widened, so that an option may state another.
+    minimum: 0 as number,
     pattern: BYTES_PATTERN,
     'x-kind': 'bytes',
     ...option,
@@ -125,5 +131,5 @@ export function expression<const O extends Schema & { readonly 'x-scope': Expres
 
 /** An option that must not be printed: masked everywhere, a warning when it is written literally. */
 export function secret<const O extends Schema>(option: O) {
-  return { type: 'string', minLength: 1, 'x-kind': 'secret', ...option } as const
+  return { type: 'string', minLength: 1 as number, 'x-kind': 'secret', ...option } as const
 }
