@@ -82,7 +82,7 @@ async function load(from: string, host: Host): Promise<unknown> {
     return await host.load(specifier)
   } catch (cause) {
     const remedy = isFile ? 'is the path right, as seen from the config file?' : `npm i ${from}`
-    throw new Error(`cannot load ${JSON.stringify(from)}; hint: ${remedy}`, { cause })
+    throw new Error(`cannot load ${JSON.stringify(from)}: ${remedy}`, { cause })
   }
 }
 
@@ -112,13 +112,13 @@ async function make(factory: Middleware, options: unknown, from: string): Promis
     made = await (factory as (...given: unknown[]) => unknown)(...given)
   } catch (cause) {
     throw new Error(
-      `${JSON.stringify(from)} failed when called with options; hint: call: false where the export is the middleware itself`,
+      `${JSON.stringify(from)} failed when called with its options; say call: false where the export is the middleware itself`,
       { cause },
     )
   }
   if (typeof made === 'function') return made as Middleware
   throw new Error(
-    `${JSON.stringify(from)} made ${made === null ? 'null' : typeof made} rather than a middleware; hint: call: false where the export is the middleware itself`,
+    `${JSON.stringify(from)} made ${made === null ? 'null' : typeof made} rather than a middleware; say call: false where the export is the middleware itself`,
   )
 }
 
