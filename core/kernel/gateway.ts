@@ -74,7 +74,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   return gateway
 }
 
-function load({ file, env, catalog, cwd, port, adminPort }: GatewayOptions) {
+function load({
+  file,
+  env,
+  catalog,
+  cwd = process.cwd(),
+  port,
+  adminPort,
+}: GatewayOptions) {
   return loadConfig(file, { env, catalog, cwd, port, adminPort })
 }
 

@@ -1,8 +1,11 @@
 import type { UpstreamConfig } from '../config/model.ts'
+import { createDemoUpstream } from './demo/demo.ts'
 import { createHttpUpstream, type UpstreamContext } from './http-upstream.ts'
 import type { Upstream } from './upstream.ts'
 
 /** Opens what a config names as an upstream. Nothing is connected before the first request. */
 export function openUpstream(config: UpstreamConfig, context: UpstreamContext): Upstream {
-  return createHttpUpstream(config, context)
+  return config.dialects.includes('demo')
+    ? createDemoUpstream(config, context)
+    : createHttpUpstream(config, context)
 }

@@ -1,0 +1,85 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import type { PluginCatalog } from '#core/config/model.ts'
+import { type Gateway, startGateway } from '#core/kernel/gateway.ts'
+import type { Logger, Plugin } from '#core/sdk.ts'
+import { catalog as firstParty } from '#plugins/index.ts'
+
+/** A gateway of a test, with its config file and what it logged. */
+export interface TestGateway extends Gateway {
+  readonly file: string
+  readonly folder: string
+  readonly logs: readonly LogLine[]
+  /** Writes another config and reloads. */
+  change(yaml: string): ReturnType<Gateway['reload']>
+}
+
+export interface LogLine {
+  readonly level: string
+  readonly message: string
+  readonly fields: object
+}
+
+export interface TestGatewayOptions {
+  readonly env?: Record<string, string>
+  /** Plugins of the test, beside the first-party ones. */
+  readonly plugins?: readonly Plugin[]
+  readonly now?: () => number
+}
+
+/** Starts a real gateway on free loopback ports; it is closed when the test is over. `yaml` needs no server block. */
+export async function startTestGateway(
+  yaml: string,
+  { env = {}, plugins = [], now }: TestGatewayOptions = {},
+): Promise<TestGateway> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-'))
+  const file = join(folder, 'gateway.yaml')
+  await writeFile(file, complete(yaml))
+  const logs: LogLine[] = []
+  const gateway = await startGateway({
+    file,
+    cwd: folder,
+    env,
+    catalog: withPlugins(plugins),
+    port: 0,
+    adminPort: 0,
+    log: capture(logs),
+    ...(now === undefined ? {} : { now }),
+  })
+  onTestFinished(async () => {
+    await gateway.close({ delayMs: 0 })
+    await rm(folder, { recursive: true, force: true })
+  })
+  return Object.assign(gateway, {
+    file,
+    folder,
+    logs,
+    async change(changed: string) {
+      await writeFile(file, complete(changed))
+      return gateway.reload()
+    },
+  })
+}
+
+/** Tests keep nothing on disk, and reload when they say so. */
+function complete(yaml: string): string {
+  const head = [/^version:/m, /^store:/m, /^reload:/m]
+  const lines = ['version: 1', 'store: "memory:"', 'reload: { watch: false }']
+  return `${lines.filter((_, index) => !head[index]!.test(yaml)).join('\n')}\n${yaml}`
+}
+
+function withPlugins(plugins: readonly Plugin[]): PluginCatalog {
+  return {
+    names: [...firstParty.names, ...plugins.map(({ name }) => name)],
+    load: async (name) =>
+      plugins.find((plugin) => plugin.name === name) ?? (await firstParty.load(name)),
+  }
+}
+
+function capture(logs: LogLine[]): Logger {
+  const at = (level: string) => (message: string, fields: object = {}) =>
+    void logs.push({ level, message, fields })
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
