@@ -32,5 +32,12 @@ export function parseNetworks(entries: readonly string[]): AddressTest {
  * unique local, multicast nor reserved, also when wrapped in IPv4-mapped, NAT64, 6to4 or Teredo form.
  */
 export function isPublicAddress(ip: string): boolean {
-  return ipaddr.isValid(ip) && ipaddr.process(ip).range() === 'unicast'
+  if (!ipaddr.isValid(ip)) return false
+  const address = ipaddr.process(ip)
+  if (address.range() !== 'unicast') return false
+  // ipaddr.js calls `::127.0.0.1` and all that nobody has been given unicast, too.
+  return address.kind() === 'ipv4' || address.match(GLOBAL_UNICAST)
 }
+
+/** Where all IPv6 addresses are that have been handed out so far (RFC 4291 §2.4). */
+const GLOBAL_UNICAST = ipaddr.parseCIDR('2000::/3')

@@ -16,8 +16,6 @@ export interface TlsOptions {
 export interface DialerOptions {
   readonly timeoutMs: number
   readonly tls: TlsOptions | undefined
-  /** Offers HTTP/2 in the TLS handshake. */
-  readonly allowH2: boolean
   /** Set where the host is not the operator's own: only public addresses are connected to. */
   readonly guard: Guard | undefined
 }
@@ -42,9 +40,11 @@ export type Dial = (
  * Makes what HTTP and WebSocket attempts connect with: DNS, TLS with session reuse, one time limit over all of it,
  * and the guard. Proxies from the environment are not used.
  */
-export function createDial({ timeoutMs, tls, allowH2, guard }: DialerOptions): Dial {
+export function createDial({ timeoutMs, tls, guard }: DialerOptions): Dial {
   const options = {
-    allowH2,
+    // In HTTP/2, undici takes a stream that was reset with CANCEL or NO_ERROR for one that ended (8.12): a cut answer
+    // would look whole.
+    allowH2: false,
     // The limit below covers lookup, TCP and TLS together, and says what it was.
     timeout: 0,
     ...(tls?.ca === undefined ? {} : { ca: tls.ca }),

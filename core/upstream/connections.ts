@@ -6,8 +6,6 @@ import type { Dial } from './connect.ts'
 
 /** Attempts that may wait for a connection of one endpoint. */
 const MAX_WAITING = 1_024
-/** Streams at once on one HTTP/2 connection. */
-const MAX_STREAMS = 100
 /** Header fields of one answer, names and values together. */
 const MAX_HEADER_BYTES = 65_536
 /** An idle connection is closed before common servers close it (5 s), unless they say otherwise (`Keep-Alive`). */
@@ -23,13 +21,11 @@ export interface Task {
 /** One connection, or one that is being opened: an undici Client with at most one socket at a time. */
 export class Connection {
   readonly client: Client
-  /** Attempts that hold it. */
-  running = 0
+  isBusy = false
   /** Requests that were begun on the present socket. */
   served = 0
   socket: Socket | undefined
   isConnected = false
-  isMultiplexed = false
 
   constructor(client: Client) {
     this.client = client
@@ -52,29 +48,21 @@ export interface ConnectionsOptions {
 export class Connections {
   readonly #options: ConnectionsOptions
   readonly #all = new Set<Connection>()
-  /** HTTP/1 connections with nothing to do, the latest last. */
+  /** Those with nothing to do, the latest last. */
   readonly #idle: Connection[] = []
-  /** HTTP/2 connections. */
-  readonly #multiplexed: Connection[] = []
   readonly #waiting = new Set<Task>()
+  /** Let go, but their sockets are not closed yet. */
+  #leaving = 0
   #isClosing = false
   #onEmpty: (() => void) | undefined
-  /** What the endpoint's TLS handshake last chose. Until it is known, one connection goes ahead to find out. */
-  #speaksH1: boolean
 
   constructor(options: ConnectionsOptions) {
     this.#options = options
-    this.#speaksH1 = options.origin.startsWith('http:')
-  }
-
-  /** Sockets that are open or being opened. */
-  get size(): number {
-    return this.#all.size
   }
 
   /** Starts the task on a connection, now or when one is free. Throws OVERLOADED when too many wait already. */
   acquire(task: Task): void {
-    const connection = this.#free()
+    const connection = this.#idle.pop()
     if (connection !== undefined) this.#give(connection, task)
     else if (this.#mayOpen()) this.#give(this.#open(), task)
     else if (this.#waiting.size < MAX_WAITING) this.#waiting.add(task)
@@ -91,26 +79,24 @@ export class Connections {
 
   /** Gives the task a new connection in the place of a broken one. */
   replace(broken: Connection, task: Task): void {
-    broken.running--
     this.#drop(broken)
     this.#give(this.#open(), task)
   }
 
   /** Gives back a connection; a broken one is not used again. */
   release(connection: Connection, isBroken: boolean): void {
-    connection.running--
-    if (isBroken && (!connection.isMultiplexed || !connection.isConnected)) this.#drop(connection)
-    else if (connection.running === 0 && (this.#isClosing || !connection.isConnected)) {
-      this.#retire(connection)
-    } else if (!connection.isMultiplexed && this.#all.has(connection)) this.#idle.push(connection)
+    connection.isBusy = false
+    if (isBroken) this.#drop(connection)
+    else if (this.#isClosing || !connection.isConnected) this.#retire(connection)
+    else this.#idle.push(connection)
     this.#serveWaiting()
   }
 
   /** Ends idle connections now and busy ones when they are done. */
   close(): Promise<void> {
     this.#isClosing = true
-    for (const connection of this.#all) if (connection.running === 0) this.#retire(connection)
-    if (this.#all.size === 0) return Promise.resolve()
+    for (const connection of this.#all) if (!connection.isBusy) this.#retire(connection)
+    if (this.#isGone()) return Promise.resolve()
     return new Promise((resolve) => {
       const previous = this.#onEmpty
       this.#onEmpty = () => {
@@ -121,27 +107,17 @@ export class Connections {
   }
 
   #give(connection: Connection, task: Task): void {
-    connection.running++
+    connection.isBusy = true
     task.start(connection)
   }
 
-  #free(): Connection | undefined {
-    const idle = this.#idle.pop()
-    if (idle !== undefined) return idle
-    return this.#multiplexed.find(({ running }) => running < MAX_STREAMS)
-  }
-
   #mayOpen(): boolean {
-    if (this.#all.size >= this.#options.maxConnections) return false
-    if (this.#speaksH1) return true
-    // An HTTP/2 connection serves all that wait, so one is enough to begin with.
-    for (const { isConnected } of this.#all) if (!isConnected) return false
-    return true
+    return this.#all.size < this.#options.maxConnections
   }
 
   #serveWaiting(): void {
     while (this.#waiting.size > 0) {
-      const connection = this.#free() ?? (this.#mayOpen() ? this.#open() : undefined)
+      const connection = this.#idle.pop() ?? (this.#mayOpen() ? this.#open() : undefined)
       if (connection === undefined) return
       const [task] = this.#waiting
       this.#waiting.delete(task!)
@@ -160,13 +136,12 @@ export class Connections {
       // The attempt has time limits of its own, which say what they are.
       headersTimeout: 0,
       bodyTimeout: 0,
-      maxConcurrentStreams: MAX_STREAMS,
     })
     const connection = new Connection(client)
     const emitter: EventEmitter = client
     emitter.on('disconnect', () => {
       connection.isConnected = false
-      if (connection.running === 0) this.#drop(connection)
+      if (!connection.isBusy) this.#drop(connection)
     })
     // undici reports here what a handler of ours threw; without a listener it would end the process.
     emitter.on('error', (cause: unknown) => warn('an upstream attempt broke', cause))
@@ -182,13 +157,7 @@ export class Connections {
       }
       connection.isConnected = true
       connection.served = 0
-      connection.isMultiplexed = 'alpnProtocol' in socket && socket.alpnProtocol === 'h2'
-      this.#speaksH1 = !connection.isMultiplexed
-      if (connection.isMultiplexed && !this.#multiplexed.includes(connection)) {
-        this.#multiplexed.push(connection)
-      }
       done(null, socket)
-      this.#serveWaiting()
     })
   }
 
@@ -207,19 +176,20 @@ export class Connections {
 
   #forget(connection: Connection): boolean {
     if (!this.#all.delete(connection)) return false
-    remove(this.#idle, connection)
-    remove(this.#multiplexed, connection)
+    const index = this.#idle.lastIndexOf(connection)
+    if (index >= 0) this.#idle.splice(index, 1)
+    this.#leaving++
     return true
   }
 
   #left(): void {
-    if (this.#all.size === 0) this.#onEmpty?.()
+    this.#leaving--
+    if (this.#isGone()) this.#onEmpty?.()
+  }
+
+  #isGone(): boolean {
+    return this.#all.size === 0 && this.#leaving === 0
   }
 }
 
 type ConnectCallback = (...result: [null, Socket] | [Error, null]) => void
-
-function remove(list: Connection[], connection: Connection): void {
-  const index = list.lastIndexOf(connection)
-  if (index >= 0) list.splice(index, 1)
-}

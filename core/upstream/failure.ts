@@ -12,6 +12,12 @@ export function describeFailure(cause: unknown, phase: Phase): GatewayError {
       cause,
     })
   }
+  if (cause instanceof errors.InvalidArgumentError) {
+    // undici's last look at a request before it is written: a path or a field with bytes that would break it.
+    return new GatewayError('BAD_REQUEST', `the request cannot be passed on: ${cause.message}`, {
+      cause,
+    })
+  }
   if (cause instanceof errors.HeadersOverflowError) {
     return new GatewayError('UPSTREAM_PROTOCOL', 'the header fields of the answer are too large', {
       cause,

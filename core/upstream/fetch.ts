@@ -46,7 +46,6 @@ export async function guardedFetch(
     dial: createDial({
       timeoutMs: Math.min(CONNECT_MS, timeoutMs),
       tls: undefined,
-      allowH2: false,
       guard: isTrusted(target.hostname) ? undefined : guard,
     }),
     maxConnections: 1,

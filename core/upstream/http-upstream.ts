@@ -34,22 +34,36 @@ export function createHttpUpstream(config: UpstreamConfig, context: UpstreamCont
   const nextKey = inTurn(keys.map(() => 1))
   let isClosed = false
 
+  /** What an attempt and a WebSocket handshake have in common. */
+  function prepare(request: UpstreamRequest) {
+    if (isClosed) throw new GatewayError('SHUTTING_DOWN', 'the upstream is being closed')
+    const leftMs = request.deadline - context.now()
+    if (leftMs <= 0) {
+      const detail = 'the deadline had passed before the attempt began (total)'
+      throw new GatewayError('UPSTREAM_TIMEOUT', detail)
+    }
+    const endpoint = request.endpoint ?? nextEndpoint()
+    const chosen = live[endpoint]
+    if (chosen === undefined) throw new RangeError(`${config.name} has no endpoint ${endpoint}`)
+    const key = request.key ?? (keys.length === 0 ? undefined : nextKey())
+    const secret = key === undefined ? undefined : revealed[key]
+    if (key !== undefined && secret === undefined) {
+      throw new RangeError(`${config.name} has no key ${key}`)
+    }
+    const head = headOf(request, chosen.basePath, secret)
+    return { chosen, endpoint, key, head, leftMs, isHttpDialect: request.dialect === 'http' }
+  }
+
   function send(request: UpstreamRequest): Attempt {
     try {
-      if (isClosed) throw new GatewayError('SHUTTING_DOWN', 'the upstream is being closed')
-      const endpoint = request.endpoint ?? nextEndpoint()
-      const key = request.key ?? (keys.length === 0 ? undefined : nextKey())
-      const { basePath, connections } = live[endpoint]!
-      const head = headOf(request, basePath, key === undefined ? undefined : revealed[key])
-      const totalMs = Math.min(timeouts.totalMs, request.deadline - context.now())
-      const isHttpDialect = request.dialect === 'http'
+      const { chosen, endpoint, key, head, leftMs, isHttpDialect } = prepare(request)
       return new HttpAttempt({
         request,
         head,
-        connections,
+        connections: chosen.connections,
         deadlines,
         timeouts,
-        totalMs,
+        totalMs: Math.min(timeouts.totalMs, leftMs),
         endpoint,
         key,
         isHttpDialect,
@@ -60,21 +74,14 @@ export function createHttpUpstream(config: UpstreamConfig, context: UpstreamCont
   }
 
   function connect(request: UpstreamRequest): Handshake {
-    const endpoint = request.endpoint ?? nextEndpoint()
-    const key = request.key ?? (keys.length === 0 ? undefined : nextKey())
-    const { basePath, target, dial } = live[endpoint]!
-    return shakeHands({
-      dial,
-      target,
-      head: headOf(request, basePath, key === undefined ? undefined : revealed[key]),
-      isHttpDialect: request.dialect === 'http',
-      timeoutMs: Math.min(
-        timeouts.connectMs + timeouts.firstByteMs,
-        request.deadline - context.now(),
-      ),
-      endpoint,
-      key,
-    })
+    try {
+      const { chosen, endpoint, key, head, leftMs, isHttpDialect } = prepare(request)
+      const { dial, target } = chosen
+      const timeoutMs = Math.min(timeouts.connectMs + timeouts.firstByteMs, leftMs)
+      return shakeHands({ dial, target, head, isHttpDialect, timeoutMs, endpoint, key })
+    } catch (error) {
+      return { answer: Promise.reject(error), abort: () => {} }
+    }
   }
 
   return {

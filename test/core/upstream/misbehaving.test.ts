@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { aRequest, openAt, outcome } from './ask.ts'
 import { rawServer } from './raw-server.ts'
@@ -193,7 +194,44 @@ describe('an upstream that', () => {
   })
 })
 
+const PIECES = [
+  'HTTP/1.1 200 OK\r\n',
+  'HTTP/1.1 103 Early Hints\r\n\r\n',
+  'content-length: 3\r\n',
+  'transfer-encoding: chunked\r\n',
+  'connection: close\r\n',
+  'content-type: text/event-stream\r\n',
+  'x: \0\r\n',
+  '\r\n',
+  '3\r\nabc\r\n',
+  '0\r\n\r\n',
+  'abc',
+]
+
+describe('whatever bytes come', () => {
+  const piece = fc.oneof(fc.constantFrom(...PIECES), fc.uint8Array({ maxLength: 20 }))
+
+  test('an attempt ends, and the process does not', async () => {
+    let bytes = Buffer.alloc(0)
+    let doesReset = false
+    const server = await rawServer((socket) => {
+      if (doesReset) thenReset(socket, bytes)
+      else socket.end(bytes)
+    })
+    const upstream = openAt(server.url)
+
+    await fc.assert(
+      fc.asyncProperty(fc.array(piece, { maxLength: 8 }), fc.boolean(), async (pieces, resets) => {
+        bytes = Buffer.concat(pieces.map((part) => Buffer.from(part)))
+        doesReset = resets
+        expect(await outcome(upstream, aRequest({ method: 'POST' }))).toMatch(/^\d{3} |^UPSTREAM_/)
+      }),
+      { numRuns: 150 },
+    )
+  })
+})
+
 /** Resets once the other side has had time to read what was written. */
-function thenReset(socket: Socket, text: string): void {
-  socket.write(text, () => setTimeout(() => socket.resetAndDestroy(), 30))
+function thenReset(socket: Socket, bytes: string | Buffer): void {
+  socket.write(bytes, () => setTimeout(() => socket.resetAndDestroy(), 10))
 }
