@@ -1,6 +1,6 @@
 import type { Fact, Plugin } from '../sdk.ts'
 import type { ProblemList } from './problem-list.ts'
-import { formatPosition, type Position } from './problems.ts'
+import { formatPosition } from './problems.ts'
 import { STAGES } from './stages.ts'
 import type { CheckedStep } from './steps.ts'
 import type { Segments } from './tree.ts'
@@ -15,8 +15,12 @@ export function checkOrder(
   plugins: Iterable<Plugin>,
 ): void {
   const steps = all.filter(({ config }) => config.isEnabled)
-  const tell = (step: CheckedStep, message: string, hint: string, severity?: 'warning') =>
-    problems.add(placeOf(step), { message, hint, side: 'key', ...(severity && { severity }) })
+  /** Steps that an error speaks of: that they stand in the wrong stage too is no news. */
+  const told = new Set<CheckedStep>()
+  const tell: Tell = (step, other, message, hint, severity = 'error') => {
+    if (severity === 'error') told.add(step).add(other ?? step)
+    problems.add(placeOf(step), { message, hint, side: 'key', severity })
+  }
   for (const [index, step] of steps.entries()) {
     const above = steps.slice(0, index)
     const below = steps.slice(index + 1)
@@ -24,9 +28,12 @@ export function checkOrder(
     checkReuse(step, below, tell)
     checkTraits(step, above, tell)
     checkRetries(step, above, tell)
-    checkStage(step, above, tell)
   }
   checkEnd(steps, tell)
+  checkStages(
+    steps.filter((step) => !told.has(step)),
+    tell,
+  )
 }
 
 /** True where a step needs a fact that no step above it provides. */
@@ -45,7 +52,14 @@ export function placeOf({ written, plugin }: CheckedStep): Segments {
   return [...written.segments, plugin.name]
 }
 
-type Tell = (step: CheckedStep, message: string, hint: string, severity?: 'warning') => void
+/** Tells of a step, and of the other one that it does not go with. */
+type Tell = (
+  step: CheckedStep,
+  other: CheckedStep | undefined,
+  message: string,
+  hint: string,
+  severity?: 'error' | 'warning',
+) => void
 
 function checkNeeds(
   step: CheckedStep,
@@ -58,15 +72,16 @@ function checkNeeds(
     if (above.some(({ declared }) => declared.provides.includes(fact))) continue
     const late = below.find(({ declared }) => declared.provides.includes(fact))
     const message = `${step.plugin.name} needs the fact "${fact}", which no earlier step provides`
-    tell(step, message, late ? `put ${named(late)} above it` : providers(fact, plugins))
+    tell(step, late, message, late ? `put ${named(late)} above it` : providers(fact, plugins))
   }
 }
 
 function providers(fact: Fact, plugins: Iterable<Plugin>): string {
-  const names = [...plugins]
-    .filter(({ provides = [] }) => provides.includes(fact))
-    .map(({ name }) => name)
-  return names.length === 0 ? 'no known plugin provides it' : `put ${names.join(' or ')} above it`
+  const names = new Set<string>()
+  for (const { name, provides } of plugins) if (provides?.includes(fact)) names.add(name)
+  return names.size === 0
+    ? 'no known plugin provides it'
+    : `put ${[...names].join(' or ')} above it`
 }
 
 /** What is stored before the caller is known is handed to every caller. */
@@ -75,7 +90,12 @@ function checkReuse(step: CheckedStep, below: readonly CheckedStep[], tell: Tell
   const late = below.find(({ declared }) => declared.provides.includes('consumer'))
   if (late === undefined) return
   const message = `${step.plugin.name} stands above ${named(late)}, so one consumer would get another's answers`
-  tell(step, message, `put ${late.plugin.name} above it, or say shared: true where all may see all`)
+  tell(
+    step,
+    late,
+    message,
+    `put ${late.plugin.name} above it, or say shared: true where all may see all`,
+  )
 }
 
 function checkTraits(step: CheckedStep, above: readonly CheckedStep[], tell: Tell): void {
@@ -84,6 +104,7 @@ function checkTraits(step: CheckedStep, above: readonly CheckedStep[], tell: Tel
   if (traits.includes('charges') && retry) {
     tell(
       step,
+      retry,
       `${name} stands below ${named(retry)}, so each attempt is charged again`,
       `put ${name} above ${retry.plugin.name}`,
     )
@@ -92,6 +113,7 @@ function checkTraits(step: CheckedStep, above: readonly CheckedStep[], tell: Tel
   if (traits.includes('redacts') && reuse) {
     tell(
       step,
+      reuse,
       `${name} stands below ${named(reuse)}, which then stores what should be hidden`,
       `put ${name} above ${reuse.plugin.name}`,
     )
@@ -105,16 +127,24 @@ function checkRetries(step: CheckedStep, above: readonly CheckedStep[], tell: Te
   const factors = [...outer, step].map(({ declared }) => declared.attempts)
   const product = factors.reduce((a, b) => a * b)
   const message = `retries inside retries: up to ${factors.join(' × ')} = ${product} attempts for one request`
-  tell(step, message, `${named(outer.at(-1)!)} tries again already`, 'warning')
+  tell(step, outer.at(-1), message, `${named(outer.at(-1)!)} tries again already`, 'warning')
 }
 
-function checkStage(step: CheckedStep, above: readonly CheckedStep[], tell: Tell): void {
-  const rank = STAGES.indexOf(step.plugin.stage)
-  const later = above.find(({ plugin }) => STAGES.indexOf(plugin.stage) > rank)
-  if (later === undefined) return
-  const { name, stage } = step.plugin
-  const message = `${name} (${stage}) stands below ${named(later)} (${later.plugin.stage})`
-  tell(step, message, `the usual order is ${STAGES.join(', ')}`, 'warning')
+/** A warning only: there are reasons to stand elsewhere, and the order that is written is kept. */
+function checkStages(steps: readonly CheckedStep[], tell: Tell): void {
+  let latest: CheckedStep | undefined
+  for (const step of steps) {
+    if (latest !== undefined && rankOf(step) < rankOf(latest)) {
+      const at = formatPosition(latest.config.position)
+      const later = `${latest.plugin.name} (${latest.plugin.stage}, ${at})`
+      const message = `${step.plugin.name} (${step.plugin.stage}) stands below ${later}`
+      tell(step, latest, message, `the usual order is ${STAGES.join(', ')}`, 'warning')
+    } else if (!step.declared.isShared) latest = step
+  }
+}
+
+function rankOf({ plugin }: CheckedStep): number {
+  return STAGES.indexOf(plugin.stage)
 }
 
 function checkEnd(steps: readonly CheckedStep[], tell: Tell): void {
@@ -122,7 +152,12 @@ function checkEnd(steps: readonly CheckedStep[], tell: Tell): void {
   const next = steps[end + 1]
   if (end === -1 || next === undefined) return
   const message = `never reached: no request gets past ${named(steps[end]!)}`
-  tell(next, message, `put it above ${steps[end]!.plugin.name}, or give that step a when`)
+  tell(
+    next,
+    steps[end],
+    message,
+    `put it above ${steps[end]!.plugin.name}, or give that step a when`,
+  )
 }
 
 function named({ plugin, config }: CheckedStep): string {
@@ -134,14 +169,14 @@ function named({ plugin, config }: CheckedStep): string {
  * only, say. A pipeline may be shared by both kinds.
  */
 export class ProtocolCheck {
-  readonly #steps = new Map<string, { step: CheckedStep; isOfUse: boolean; at: Position }>()
+  readonly #steps = new Map<string, { readonly step: CheckedStep; isOfUse: boolean }>()
 
   add(step: CheckedStep, protocol: 'http' | 'websocket'): void {
-    if (!step.config.isEnabled) return
-    const { place, position } = step.config
+    const { place, isEnabled } = step.config
+    if (!isEnabled) return
     const isOfUse = step.declared.protocols.includes(protocol)
     const known = this.#steps.get(place)
-    if (known === undefined) this.#steps.set(place, { step, isOfUse, at: position })
+    if (known === undefined) this.#steps.set(place, { step, isOfUse })
     else known.isOfUse ||= isOfUse
   }
 

@@ -18,23 +18,25 @@ export async function findPlugins(
 ): Promise<ReadonlyMap<string, Plugin>> {
   const own = new Set(catalog.names)
   const known = [...own, ...sources.keys()]
+  const foreign = new Map(sources)
   for (const name of sources.keys()) {
     if (!own.has(name)) continue
+    foreign.delete(name)
     const message = `${name} is a plugin of the gateway's own`
     problems.add(['plugins', name], { message, hint: 'give this one another name', side: 'key' })
   }
   /** Where to tell of a plugin: the first step that uses it, or where it is named. */
   const places = new Map<string, Segments>(
-    [...sources.keys()].map((name) => [name, ['plugins', name]]),
+    [...foreign.keys()].map((name) => [name, ['plugins', name]]),
   )
   for (const { plugin, segments } of steps) {
     const at = [...segments, plugin]
-    if (!own.has(plugin) && !sources.has(plugin)) {
+    if (!own.has(plugin) && !foreign.has(plugin)) {
       problems.add(at, { message: 'unknown plugin', hint: unknownHint(plugin, known), side: 'key' })
     } else if (!places.has(plugin)) places.set(plugin, at)
   }
   const loaded = await Promise.all(
-    [...places].map(async ([name, at]) => loadOne(name, at, sources.get(name), catalog, problems)),
+    [...places].map(async ([name, at]) => loadOne(name, at, foreign.get(name), catalog, problems)),
   )
   return new Map(loaded.flatMap((plugin) => (plugin ? [[plugin.name, plugin]] : [])))
 }

@@ -87,12 +87,12 @@ class Walk {
       return false
     }
     if (schema.enum !== undefined && !schema.enum.some((one) => isSame(one, value))) {
-      this.#fault(path, `expected ${expected(schema)}, got ${found}`, nearest(schema.enum, value))
+      const hint = nearest(schema.enum, value) ?? leaveOut(schema, value)
+      this.#fault(path, `expected ${expected(schema)}, got ${found}`, hint)
       return false
     }
     if (hasType(schema, value)) return true
-    const hint = value === null && schema.default !== undefined ? LEAVE_OUT : undefined
-    this.#fault(path, `expected ${expected(schema)}, got ${found}`, hint)
+    this.#fault(path, `expected ${expected(schema)}, got ${found}`, leaveOut(schema, value))
     return false
   }
 
@@ -293,8 +293,6 @@ interface Trial {
   readonly faults: readonly Fault[]
 }
 
-const LEAVE_OUT = 'leave it out for the default'
-
 /** What is said of a secret that stands in the file itself. */
 export const SECRET_WRITTEN = 'a secret is written out here'
 
@@ -452,12 +450,17 @@ function nearest(accepted: readonly Json[], value: Json): string | undefined {
   return near === undefined ? undefined : `did you mean ${near}?`
 }
 
+function leaveOut(schema: Schema, value: Json): string | undefined {
+  return value === null && schema.default !== undefined ? 'leave it out for the default' : undefined
+}
+
 function example(schema: Schema): string | undefined {
   const first = schema.examples?.[0]
   return first === undefined ? undefined : `for example ${JSON.stringify(first)}`
 }
 
 function about(key: string, schema: Schema | undefined): string | undefined {
+  if (schema?.const !== undefined) return `write ${key}: ${JSON.stringify(schema.const)}`
   return schema?.description === undefined ? undefined : `${key}: ${schema.description}`
 }
 
