@@ -28,6 +28,8 @@ export interface SeenRequest {
   readonly headers: Readonly<Record<string, string>>
   /** Parsed, where it is JSON. */
   readonly body: Json | undefined
+  /** False where the body is the client's, byte for byte. */
+  readonly isReplaced: boolean
 }
 
 /** Answers an attempt, counted from 1. */
@@ -38,7 +40,8 @@ export function seenOf({ req, chosen }: LiveExchange): SeenRequest {
   const { method, path, query, headers } = req
   const body = req.isReplaced ? req.body : parsedOr(req.bytes?.toString())
   const upstream = chosen ?? 'upstream'
-  return { upstream, method, path, query: { ...query }, headers: { ...headers }, body }
+  const { isReplaced } = req
+  return { upstream, method, path, query: { ...query }, headers: { ...headers }, body, isReplaced }
 }
 
 /** Puts an answer on the exchange, as an attempt does. */

@@ -31,38 +31,59 @@ export async function openDestination(
     maxLength: Math.max(bufferBytes, BATCH_BYTES),
     mkdir: true,
   })
-  let isBroken = false
   try {
     await once(stream, 'ready')
   } catch (cause) {
     throw new Error(`cannot open the log ${JSON.stringify(name)}`, { cause })
   }
-  stream.on('error', (cause: NodeJS.ErrnoException) => {
-    // Nobody reads the pipe any more; pino writes no further.
-    if (cause.code === 'EPIPE') isBroken = true
-    host.log.error('log not written', { destination: name, err: cause })
-  })
 
+  /** Nobody reads the pipe any more; pino writes no further. */
+  let isGone = false
+  let isFailing = false
+  let isDirty = false
   let dropped = 0
   const count = host.metrics.counter('log_lines_dropped_total', 'Log lines that found no room.')
+  stream.on('error', (cause: NodeJS.ErrnoException) => {
+    isGone ||= cause.code === 'EPIPE'
+    // Once per failure: a full disk must not fill the other log with a line for each line.
+    if (!isFailing) host.log.error('log not written', { destination: name, err: cause })
+    isFailing = true
+  })
+  stream.on('write', () => {
+    isFailing = false
+  })
   stream.on('drop', () => {
     dropped++
     count.add(1)
   })
   host.every(FLUSH_MS, () => {
-    stream.flush()
+    if (isDirty && !isGone) stream.flush()
+    isDirty = false
     if (dropped === 0) return
     host.log.warn('log lines dropped', { destination: name, lines: dropped })
     dropped = 0
   })
 
-  return {
-    stream,
-    async close() {
-      if (isBroken) return
+  let closing: Promise<void> | undefined
+  async function end(): Promise<void> {
+    if (isGone) return
+    try {
       const closed = once(stream, 'close')
       stream.end()
       await closed
+    } catch {
+      // Told already, by the listener above.
+      stream.destroy()
+    }
+  }
+
+  return {
+    stream: {
+      write(line) {
+        isDirty = true
+        stream.write(line)
+      },
     },
+    close: () => (closing ??= end()),
   }
 }

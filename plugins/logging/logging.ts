@@ -146,6 +146,7 @@ export default definePlugin({
         description: 'About how much of one body is written.',
       }),
       buffer: bytes({
+        minimum: 65_536,
         default: '1mb',
         description: 'What may wait for a slow destination. Lines beyond are dropped and counted.',
       }),

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import type { Json } from '#core/kit/json.ts'
+import { checkOptions } from '#core/testing/options.ts'
 import { testPlugin } from '#core/testing.ts'
 import filter from '#plugins/filter/filter.ts'
 
@@ -65,13 +67,11 @@ describe('filter', () => {
   })
 
   it('knows when nothing gets past it', () => {
-    const ends = (options: object) =>
-      filter.ends!({ status: 403, message: '', ...options } as never)
-    const constant = (value: boolean) => ({ isConstant: true, test: () => value })
-    expect(ends({ deny: constant(true) })).toBe(true)
-    expect(ends({ allow: constant(false) })).toBe(true)
-    expect(ends({ deny: constant(false) })).toBe(false)
-    expect(ends({ deny: { isConstant: false, test: () => true } })).toBe(false)
+    const ends = (options: Json) => filter.ends!(checkOptions(filter, options).options)
+    expect(ends({ deny: true })).toBe(true)
+    expect(ends({ allow: { gt: [1, 2] } })).toBe(true)
+    expect(ends({ deny: false })).toBe(false)
+    expect(ends({ deny: '$req.path' })).toBe(false)
   })
 
   it('wants deny or allow', async () => {
