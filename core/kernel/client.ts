@@ -2,7 +2,7 @@ import { randomFillSync } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { isIP } from 'node:net'
 import type { Headers } from '../exchange.ts'
-import { parseNetworks } from '../kit/ip.ts'
+import { type AddressTest, parseNetworks } from '../kit/ip.ts'
 import { isHost } from './hygiene.ts'
 
 /** Who sent a request, and how: behind trusted proxies, as they vouch for it. */
@@ -13,6 +13,9 @@ export interface Client {
   readonly host: string
   readonly scheme: 'http' | 'https'
 }
+
+/** Addresses whose trust is remembered. */
+const MAX_KNOWN = 4_096
 
 /** Tells who sent a request. */
 export type ClientReader = (socket: Socket, headers: Headers) => Client
@@ -25,17 +28,10 @@ export type ClientReader = (socket: Socket, headers: Headers) => Client
  */
 export function createClientReader(trustProxy: readonly string[]): ClientReader {
   if (trustProxy.length === 0) return readPeer
-  const isTrusted = parseNetworks(trustProxy)
-  // One look-up per connection: a peer does not change its address.
-  const peers = new WeakMap<Socket, boolean>()
+  const isTrusted = remember(parseNetworks(trustProxy))
   return (socket, headers) => {
     const ip = peerAddress(socket)
-    let isProxy = peers.get(socket)
-    if (isProxy === undefined) {
-      isProxy = isTrusted(ip)
-      peers.set(socket, isProxy)
-    }
-    if (!isProxy) return readPeer(socket, headers)
+    if (!isTrusted(ip)) return readPeer(socket, headers)
     const scheme = lastOf(headers['x-forwarded-proto'])?.toLowerCase()
     const host = lastOf(headers['x-forwarded-host'])
     const id = headers['x-request-id']
@@ -45,6 +41,20 @@ export function createClientReader(trustProxy: readonly string[]): ClientReader 
       host: hostName(host !== undefined && isHost(host) ? host : headers['host']),
       scheme: scheme === 'http' || scheme === 'https' ? scheme : schemeOf(socket),
     }
+  }
+}
+
+/** Addresses come again and again, and each costs a microsecond to compare with the networks. */
+function remember(test: AddressTest): AddressTest {
+  const known = new Map<string, boolean>()
+  return (ip) => {
+    let answer = known.get(ip)
+    if (answer === undefined) {
+      answer = test(ip)
+      if (known.size >= MAX_KNOWN) known.clear()
+      known.set(ip, answer)
+    }
+    return answer
   }
 }
 

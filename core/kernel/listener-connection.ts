@@ -21,7 +21,9 @@ export class Connection {
   /** The request that is being answered. */
   #req: IncomingMessage | undefined
   #res: ServerResponse | undefined
+  #turns = 0
   #isDoomed = false
+  #isLeaving = false
   #farewell: string | undefined
   #lingerTimer: NodeJS.Timeout | undefined
   #sent = 0
@@ -41,6 +43,11 @@ export class Connection {
       clearTimeout(this.#lingerTimer)
       this.#waiting.length = 0
     })
+  }
+
+  /** Requests that have had their turn, the present one included. */
+  get turns(): number {
+    return this.#turns
   }
 
   /** True while an answer is due. */
@@ -65,6 +72,7 @@ export class Connection {
   }
 
   #begin(req: IncomingMessage, res: ServerResponse): void {
+    this.#turns++
     this.#req = req
     this.#res = res
     res.on('close', this.#onAnswered)
@@ -77,6 +85,15 @@ export class Connection {
     const next = this.#waiting.shift()
     if (next !== undefined) this.#begin(...next)
     else if (this.#farewell !== undefined) this.#end(this.#farewell)
+    else if (this.#isLeaving) this.socket.destroySoon()
+  }
+
+  /** Closes the connection behind the answers that are due; at once where it was never used. */
+  leave(): void {
+    this.#isLeaving = true
+    if (this.#res !== undefined) this.#res.shouldKeepAlive = false
+    // Node counts a connection as idle only once it was used.
+    else if (this.socket.bytesRead === 0) this.socket.destroy()
   }
 
   /** From now on nothing that comes in is looked at; for a request that is about to be refused. */

@@ -58,7 +58,7 @@ export interface Listener {
   drain(): void
   /**
    * Stops listening, closes idle connections and waits for the answers that are due, `graceMs` at most; what is left
-   * then is cut. WebSockets count as busy until they end. Safe to call twice.
+   * then is cut. WebSockets count as busy until they end. A second call may shorten the grace of the first.
    */
   close(graceMs: number): Promise<void>
   readonly openConnections: number
@@ -152,17 +152,17 @@ class HttpListener implements Listener {
   close(graceMs: number): Promise<void> {
     this.drain()
     this.#closed ??= new Promise((resolve) => {
-      const cut = setTimeout(() => {
-        for (const socket of this.#connections.keys()) socket.destroy()
-      }, graceMs)
       this.#server.close(() => {
-        clearTimeout(cut)
         clearInterval(this.#watch)
         resolve()
       })
       this.#server.closeIdleConnections()
+      for (const connection of this.#connections.values()) connection.leave()
     })
-    return this.#closed
+    const cut = setTimeout(() => {
+      for (const socket of this.#connections.keys()) socket.destroy()
+    }, graceMs)
+    return this.#closed.finally(() => clearTimeout(cut))
   }
 
   get openConnections(): number {
@@ -178,7 +178,6 @@ class HttpListener implements Listener {
     server.headersTimeout = timeouts.headersMs
     server.requestTimeout = timeouts.requestMs
     server.keepAliveTimeout = timeouts.keepAliveMs
-    server.maxRequestsPerSocket = limits.requestsPerSocket
     const possible = possibleConnections()
     if (limits.connections > possible) {
       this.#services.log.warn('the limit of open files allows fewer connections', {
@@ -198,7 +197,9 @@ class HttpListener implements Listener {
   #onTurn(connection: Connection, req: IncomingMessage, res: ServerResponse): void {
     let arrival: Arrival
     const level = this.#services.overload?.level() ?? 'ok'
-    if (this.#isDraining || level !== 'ok') res.shouldKeepAlive = false
+    // Not Node's maxRequestsPerSocket: it says that it closes the connection, and does not.
+    const isLast = connection.turns >= this.#config.limits.requestsPerSocket
+    if (isLast || this.#isDraining || level !== 'ok') res.shouldKeepAlive = false
     try {
       if (level === 'shedding') throw overloaded()
       arrival = this.#admit(req)
