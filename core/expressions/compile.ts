@@ -32,7 +32,11 @@ export type Compiled =
       readonly env: readonly string[]
       readonly problems?: undefined
     }
-  | { readonly expression?: undefined; readonly problems: readonly ExpressionProblem[] }
+  | {
+      readonly expression?: undefined
+      readonly env?: undefined
+      readonly problems: readonly ExpressionProblem[]
+    }
 
 /** Checks and compiles one expression. Never throws for what the source holds. */
 export function compile(source: Json, context: ExpressionContext): Compiled {

@@ -1,5 +1,5 @@
 import type { ExpressionScope } from '../config/schema.ts'
-import { isObject, type Json } from '../kit/json.ts'
+import type { Json } from '../kit/json.ts'
 import { suggest } from '../kit/suggest.ts'
 import type { Part } from './expression.ts'
 import { ExpressionError, Frame, LIMITS } from './limits.ts'
@@ -9,7 +9,7 @@ import type { ExtraOperator, Operator } from './operator.ts'
 import { FOREIGN, OPERATORS, PATH_OPERATORS, SYNONYMS } from './operators.ts'
 import { PathOperators } from './path-operators.ts'
 import { References } from './references.ts'
-import { freezeCopy } from './values.ts'
+import { checkSize, freezeCopy } from './values.ts'
 
 /** One thing that is wrong with an expression. */
 export interface ExpressionProblem {
@@ -312,8 +312,11 @@ export class Parser {
   }
 
   #written(source: Json, value: Json, nameAt: At): Node {
-    if (nesting(value) > LIMITS.nesting) {
-      this.report(nameAt, `nested deeper than ${LIMITS.nesting}`)
+    try {
+      checkSize(value)
+    } catch (error) {
+      if (!(error instanceof ExpressionError)) throw error
+      this.report(nameAt, error.message)
       return this.literal(source, null, nameAt)
     }
     return this.literal(source, freezeCopy(value), { ...nameAt, path: nameAt.path.slice(0, -1) })
@@ -344,12 +347,4 @@ export function below(at: At, segment: string | number): At {
 
 function argumentAt(nameAt: At, argument: Json, index: number): At {
   return Array.isArray(argument) ? below(nameAt, index) : { ...nameAt, depth: nameAt.depth + 1 }
-}
-
-/** How deep lists and maps stand in one another; stops counting past the limit. */
-function nesting(value: unknown, depth = 0): number {
-  if (depth > LIMITS.nesting || (!Array.isArray(value) && !isObject(value))) return depth
-  let deepest = depth + 1
-  for (const inner of Object.values(value)) deepest = Math.max(deepest, nesting(inner, depth + 1))
-  return deepest
 }

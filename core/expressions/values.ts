@@ -109,7 +109,7 @@ export function computedSegments(path: string): string[] | undefined {
 }
 
 /**
- * Refuses a result that is small in memory because it repeats its parts, and would be huge as JSON. Throws an
+ * Refuses a value that would be huge as JSON, however small it is in memory because it repeats its parts. Throws an
  * ExpressionError.
  */
 export function checkSize(result: Json): void {
@@ -118,15 +118,15 @@ export function checkSize(result: Json): void {
   const visit = (value: Json, depth: number): void => {
     if (typeof value === 'string') characters += value.length
     if (characters > LIMITS.resultText) {
-      throw new ExpressionError(`the result has more than ${LIMITS.resultText} characters`)
+      throw new ExpressionError(`a value has more than ${LIMITS.resultText} characters`)
     }
     if (typeof value !== 'object' || value === null) return
     if (depth > LIMITS.nesting) {
-      throw new ExpressionError(`the result is nested deeper than ${LIMITS.nesting}`)
+      throw new ExpressionError(`a value is nested deeper than ${LIMITS.nesting}`)
     }
     for (const below of Array.isArray(value) ? value : Object.values(value)) {
       if (++items > LIMITS.items * 10) {
-        throw new ExpressionError(`the result has more than ${LIMITS.items * 10} values`)
+        throw new ExpressionError(`a value has more than ${LIMITS.items * 10} parts`)
       }
       visit(below, depth + 1)
     }
