@@ -1,5 +1,5 @@
 import type { Server } from 'node:http'
-import Anthropic from '@anthropic-ai/sdk'
+import Anthropic, { NotFoundError } from '@anthropic-ai/sdk'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Upstream } from '#core/upstream/upstream.ts'
 import { openDemo, serve } from './serve.ts'
@@ -98,6 +98,6 @@ describe('the Anthropic SDK', () => {
   })
 
   it('throws as it would at Anthropic', async () => {
-    await expect(client.messages.batches.list()).rejects.toBeInstanceOf(Anthropic.NotFoundError)
+    await expect(client.messages.batches.list()).rejects.toBeInstanceOf(NotFoundError)
   })
 })

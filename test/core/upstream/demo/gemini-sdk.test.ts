@@ -116,8 +116,6 @@ describe('the Google Gen AI SDK', () => {
   })
 
   it('throws as it would at Google', async () => {
-    const wrong = { model: 'demo', contents: undefined as never }
-    await expect(client.models.generateContent(wrong)).rejects.toThrow()
     await expect(client.models.delete({ model: 'demo' })).rejects.toMatchObject({ status: 404 })
   })
 

@@ -185,11 +185,9 @@ describe('the openai SDK: responses', () => {
   })
 
   it.each([false, true])('calls a tool, then quotes its result (stream: %s)', async (isStream) => {
-    const params: OpenAI.Responses.ResponseCreateParamsNonStreaming = {
-      model: 'demo',
-      input: [{ role: 'user', content: 'call get_weather' }],
-      tools: [{ type: 'function', name: 'get_weather', parameters: WEATHER, strict: false }],
-    }
+    const said: OpenAI.Responses.ResponseInput = [{ role: 'user', content: 'call get_weather' }]
+    const tool = { type: 'function' as const, name: 'get_weather', parameters: WEATHER }
+    const params = { model: 'demo', input: said, tools: [{ ...tool, strict: false }] }
     const run = async (given: typeof params) =>
       isStream ? client.responses.stream(given).finalResponse() : client.responses.create(given)
     const first = await run(params)
@@ -198,7 +196,7 @@ describe('the openai SDK: responses', () => {
     const { call_id, arguments: json } = call as OpenAI.Responses.ResponseFunctionToolCall
     expect(JSON.parse(json)).toEqual({ city: 'demo', unit: 'celsius' })
     const result = { type: 'function_call_output' as const, call_id, output: 'sunny' }
-    const input = [...(params.input as OpenAI.Responses.ResponseInput), result]
+    const input = [...said, result]
     expect((await run({ ...params, input })).output_text).toBe('The tool answered: sunny')
   })
 

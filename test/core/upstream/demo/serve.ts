@@ -1,10 +1,10 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { endpointOf } from '#core/dialects/index.ts'
 import type { UpstreamConfig } from '#core/config/model.ts'
 import type { JsonObject } from '#core/kit/json.ts'
 import { createDemoUpstream } from '#core/upstream/demo/demo.ts'
-import type { Upstream, UpstreamRequest } from '#core/upstream/upstream.ts'
+import type { Attempt, Upstream, UpstreamRequest } from '#core/upstream/upstream.ts'
 
 /** A config with nothing in it but the options. */
 export function demoConfig(demo: JsonObject = {}, changes: Partial<UpstreamConfig> = {}) {
@@ -50,6 +50,24 @@ export function requestOf(changes: Partial<UpstreamRequest> = {}): UpstreamReque
   }
 }
 
+async function deliver(attempt: Attempt, res: ServerResponse): Promise<void> {
+  try {
+    const { status, headers, body } = await attempt.answer
+    res.writeHead(status, headers)
+    if (Buffer.isBuffer(body)) res.end(body)
+    else {
+      res.on('drain', () => body.resume())
+      body.pipe({
+        data: (chunk) => res.write(chunk),
+        end: () => res.end(),
+        error: () => res.destroy(),
+      })
+    }
+  } catch {
+    res.destroy()
+  }
+}
+
 /** A server on a free port that hands every request to the upstream, for the SDKs. */
 export async function serve(upstream: Upstream): Promise<{ server: Server; url: string }> {
   let count = 0
@@ -70,19 +88,7 @@ export async function serve(upstream: Upstream): Promise<{ server: Server; url: 
       }),
     )
     res.on('close', () => attempt.abort(new Error('the client left')))
-    attempt.answer.then(
-      ({ status, headers, body }) => {
-        res.writeHead(status, headers)
-        if (Buffer.isBuffer(body)) return res.end(body)
-        res.on('drain', () => body.resume())
-        body.pipe({
-          data: (chunk) => res.write(chunk),
-          end: () => res.end(),
-          error: () => res.destroy(),
-        })
-      },
-      () => res.destroy(),
-    )
+    void deliver(attempt, res)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
