@@ -1,4 +1,4 @@
-import { Composer, CST, Lexer, Parser, type Document } from 'yaml'
+import { Composer, Lexer, Parser, type CST, type Document } from 'yaml'
 import type { Source } from './source.ts'
 
 /** How deep maps and lists may nest. */
@@ -30,9 +30,8 @@ function parseTokens(source: Source): readonly CST.Token[] | undefined {
   const parser = new Parser()
   const tokens: CST.Token[] = []
   let lexemes = 0
-  let previous = ''
   for (const lexeme of new Lexer().lex(source.text)) {
-    if (previous !== CST.SCALAR && lexeme.startsWith('!')) {
+    if (lexeme.startsWith('!')) {
       checkTag(lexeme, parser.offset, source)
     }
     if (++lexemes > MAX_LEXEMES) {
@@ -45,7 +44,6 @@ function parseTokens(source: Source): readonly CST.Token[] | undefined {
       source.error(parser.offset - lexeme.length, [], `nested deeper than ${MAX_DEPTH} levels`)
       return undefined
     }
-    previous = lexeme
   }
   for (const token of parser.end()) tokens.push(token)
   return oneDocument(tokens, source)

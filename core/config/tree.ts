@@ -33,7 +33,7 @@ export interface Origin {
 /**
  * Where the entries of plain maps and lists were written. Kept beside the data, by identity of the map or list,
  * so that the data stays plain and a part of one file can be spliced into another. Copies made by hand have no
- * positions: use `clone`, `merge`, `carry` or `carryAll`.
+ * positions: use `clone`, `merge` or `carry`.
  */
 export class Positions {
   /** Where the tree itself begins: the nearest position for all that has none of its own. */
@@ -62,13 +62,6 @@ export class Positions {
     return parts?.every((part) => part.from === 'text' || part.from === 'default') ?? true
   }
 
-  /** What an interpolated value was before it got a type: `007` for an account number that is text. Undefined for others. */
-  textOf(container: object, key: string | number): string | undefined {
-    return this.of(container, key)
-      ?.parts?.map((part) => part.text)
-      .join('')
-  }
-
   /** The nearest known position of a path: of its key or its value, else of the last parent that a file holds. */
   locate(root: unknown, segments: Segments, side: 'key' | 'value' = 'value'): Position {
     let nearest = this.root
@@ -89,8 +82,7 @@ export class Positions {
     if (origin) this.set(to, toKey, origin)
   }
 
-  /** Gives all entries of a container the origins that those of another have. */
-  carryAll(from: object, to: object): void {
+  #carryAll(from: object, to: object): void {
     for (const [key, origin] of this.#origins.get(from) ?? []) this.set(to, key, origin)
   }
 
@@ -100,13 +92,13 @@ export class Positions {
     const copy = Array.isArray(value)
       ? value.map((item) => this.clone(item))
       : Object.fromEntries(Object.entries(value).map(([key, below]) => [key, this.clone(below)]))
-    this.carryAll(value, copy)
+    this.#carryAll(value, copy)
     return copy as T
   }
 
   /**
    * `over` laid on `base`, as a new tree with the positions of both: maps merge, lists and scalars replace,
-   * null removes. Neither argument is changed or shared.
+   * null removes (RFC 7396). Neither argument is changed or shared.
    */
   merge(base: JsonObject, over: JsonObject): JsonObject {
     const merged = this.clone(base)
@@ -117,8 +109,9 @@ export class Positions {
         this.#origins.get(merged)?.delete(key)
         continue
       }
-      merged[key] =
-        isObject(below) && isObject(value) ? this.merge(below, value) : this.clone(value)
+      merged[key] = isObject(value)
+        ? this.merge(isObject(below) ? below : {}, value)
+        : this.clone(value)
       // A map that two files share keeps the place where it began.
       if (!isObject(below) || !isObject(value)) this.carry(over, key, merged, key)
     }

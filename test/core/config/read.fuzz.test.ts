@@ -39,7 +39,7 @@ describe('readConfig under fuzz', () => {
           expect(position.line).toBeLessThanOrEqual(lines.length)
           expect(position.column).toBeGreaterThanOrEqual(1)
           expect(position.column).toBeLessThanOrEqual(lines[position.line - 1]!.length + 2)
-          expect(message).toMatch(/^\S.*[^.]$/s)
+          expect(message).toMatch(/^\S/)
         }
       }),
       { numRuns: 3_000 },

@@ -13,10 +13,11 @@ async function timed(read: () => Promise<ConfigTree>) {
   return { result, ms: (user + system) / 1_000 }
 }
 
-/** The best of three: the first runs cold, and others on the machine take its caches. */
+/** Up to three tries to stay below a second: the first runs cold, and others on the machine take its caches. */
 async function bestOf(read: () => Promise<ConfigTree>) {
-  const runs = [await timed(read), await timed(read), await timed(read)]
-  return { result: runs[0]!.result, ms: Math.min(...runs.map(({ ms }) => ms)) }
+  let best = await timed(read)
+  for (let tries = 1; tries < 3 && best.ms >= 1_000; tries++) best = await timed(read)
+  return best
 }
 
 describe('a megabyte', () => {
@@ -42,32 +43,52 @@ describe('a megabyte', () => {
   })
 })
 
-describe('a quarter of a megabyte', () => {
+describe('a hundred kilobytes', () => {
   it.each([
-    ['a list of items', `a:\n${repeat(30_000, (index) => `- ${index}\n`)}`],
-    ['opening brackets', '['.repeat(250_000)],
-    ['opening maps', '{a: '.repeat(62_000)],
-    ['list marks', '- '.repeat(125_000)],
-    ['question marks', '? '.repeat(125_000)],
-    ['commas', `[${','.repeat(250_000)}]`],
-    ['closing brackets', ']'.repeat(250_000)],
-    ['documents', '---\n'.repeat(62_000)],
-    ['tags', '!a '.repeat(83_000)],
-    ['anchors', 'a:\n' + '- &a b\n'.repeat(35_000)],
-    ['aliases', `a: [&a 1, ${'*a, '.repeat(62_000)}]`],
-    ['quotes without end', 'a: "x\n'.repeat(40_000)],
-    ['empty lines', '\n'.repeat(250_000)],
-    ['one long word', 'a'.repeat(250_000)],
-    ['one long block', `a: |\n${'  line\n'.repeat(35_000)}`],
-    ['malformed interpolations', `a:\n${'- ${A\n'.repeat(40_000)}`],
-    ['interpolations in one text', `a: "${'${A}'.repeat(62_000)}"`],
-  ])('of %s is read or refused in no time', async (_what, text) => {
+    ['a list of items', `a:\n${repeat(12_000, (index) => `- ${index}\n`)}`],
+    ['opening brackets', '['.repeat(100_000)],
+    ['opening maps', '{a: '.repeat(24_800)],
+    ['list marks', '- '.repeat(50_000)],
+    ['question marks', '? '.repeat(50_000)],
+    ['commas', `[${','.repeat(100_000)}]`],
+    ['closing brackets', ']'.repeat(100_000)],
+    ['documents', '---\n'.repeat(24_800)],
+    ['tags', '!a '.repeat(33_200)],
+    ['anchors', 'a:\n' + '- &a b\n'.repeat(14_000)],
+    ['aliases', `a: [&a 1, ${'*a, '.repeat(24_800)}]`],
+    ['quotes without end', 'a: "x\n'.repeat(16_000)],
+    ['empty lines', '\n'.repeat(100_000)],
+    ['one long word', 'a'.repeat(100_000)],
+    ['one long block', `a: |\n${'  line\n'.repeat(14_000)}`],
+    ['malformed interpolations', `a:\n${'- ${A\n'.repeat(16_000)}`],
+    ['interpolations in one text', `a: "${'${A}'.repeat(24_800)}"`],
+  ])('of %s is read or refused in under a second', async (_what, text) => {
     const { ms } = await timed(() => readText(text, { A: 'x' }))
-    expect(ms).toBeLessThan(2_000)
+    expect(ms).toBeLessThan(1_000)
   })
 })
 
 describe('limits', () => {
+  it('costs no stack trace for each of very many problems', async () => {
+    const before = Error.stackTraceLimit
+    const { ms } = await bestOf(() => readText(`a: [${','.repeat(250_000)}]`))
+
+    expect(Error.stackTraceLimit).toBe(before)
+    expect(ms).toBeLessThan(1_500)
+  })
+
+  it('tells 200 problems of a file, errors before warnings', async () => {
+    const warnings = repeat(300, (at) => `a${at}: &a${at} []\n`)
+    const told = printed(await readText(`${warnings}z: 007\n`))
+
+    expect(told).toHaveLength(2)
+    expect(told[0]).toMatch(/^gateway.yaml:301:4 z: 007 is read as the number 7/)
+    expect(told[1]).toBe('gateway.yaml:301:4 300 more problems in this file')
+    expect(printed(await readText(warnings)).at(-1)).toBe(
+      'gateway.yaml:200:7 warning: 100 more problems in this file',
+    )
+  })
+
   it('refuses more words and marks than a config ever has', async () => {
     expect(printed(await readText(`a: [${'0,'.repeat(500_000)}]`))).toEqual([
       'gateway.yaml:1:400001 more than 600,000 words and marks\n  hint: use include',

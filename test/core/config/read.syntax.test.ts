@@ -245,6 +245,11 @@ describe('what readConfig accepts', () => {
     expect(read.isComplete).toBe(true)
   })
 
+  it('tells one problem of a line that is not YAML, not its echoes', async () => {
+    const read = await readText('a: { b: ${C} }\nd: [`, @]\n')
+    expect(read.problems.map(({ position }) => position.line)).toEqual([1, 2])
+  })
+
   it('believes nothing of a file that does not parse', async () => {
     const { tree, isComplete } = await readText('a: 1\nb: [1\n')
     expect(tree).toEqual({})

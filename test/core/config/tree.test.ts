@@ -13,6 +13,7 @@ describe('Positions', () => {
     expect(place(positions.locate(tree, ['a', 'b']))).toBe('2:6')
     expect(place(positions.locate(tree, ['a', 'b', 1, 'c']))).toBe('2:15')
     expect(place(positions.locate(tree, ['a', 'b', 7, 'c']))).toBe('2:6')
+    expect(place(positions.locate(tree, ['a', 'b', 7, 'c'], 'key'))).toBe('2:6')
     expect(place(positions.locate(tree, ['nothing']))).toBe('1:1')
     expect(place(positions.locate(tree, ['a', 'b', 0, 'deeper']))).toBe('2:7')
   })
@@ -29,16 +30,17 @@ describe('Positions', () => {
   it('merges maps, replaces lists and scalars, and removes what is null', async () => {
     const { tree, positions } = await readText(
       'base: { limit: { a: 1, b: 2 }, list: [1, 2], gone: 1 }\n' +
-        'over: { limit: { b: 3 }, list: [9], gone: null, added: x, never: null }\n',
+        'over: { limit: { b: 3 }, list: [9], gone: null, added: { y: 1, z: null }, never: null }\n',
     )
     const before = structuredClone(tree)
     const merged = positions.merge(tree['base'] as JsonObject, tree['over'] as JsonObject)
 
-    expect(merged).toEqual({ limit: { a: 1, b: 3 }, list: [9], added: 'x' })
+    expect(merged).toEqual({ limit: { a: 1, b: 3 }, list: [9], added: { y: 1 } })
     expect(place(positions.locate(merged, ['limit', 'a']))).toBe('1:21')
     expect(place(positions.locate(merged, ['limit', 'b']))).toBe('2:21')
     expect(place(positions.locate(merged, ['list', 0]))).toBe('2:33')
     expect(place(positions.locate(merged, ['limit'], 'key'))).toBe('1:9')
+    expect(place(positions.locate(merged, ['added', 'y']))).toBe('2:61')
     expect(positions.of(merged, 'gone')).toBeUndefined()
     expect(tree).toEqual(before)
   })
@@ -58,26 +60,20 @@ describe('Positions', () => {
       { from: 'env', text: 'secret', name: 'KEY' },
     ])
     expect(tree['number']).toBe(0.5)
-    expect(positions.textOf(tree, 'number')).toBe('0.50')
-    expect(positions.textOf(tree, 'plain')).toBeUndefined()
+    expect(positions.of(tree, 'number')?.parts?.[0]?.text).toBe('0.50')
   })
 
-  it('carries one origin, or all of a container, to hand-made copies', () => {
-    const origin = (line: number) => {
-      const position = { file: 'x', line, column: 1 }
-      return { key: position, value: position }
-    }
+  it('carries an origin to a hand-made copy', () => {
+    const position = { file: 'x', line: 5, column: 1 }
+    const origin = { key: position, value: position }
     const positions = new Positions({ file: 'x', line: 1, column: 1 })
-    const [from, one, all] = [{ a: 1, b: 2 }, { z: 1 }, { a: 1, b: 2 }]
-    positions.set(from, 'a', origin(5))
-    positions.set(from, 'b', origin(6))
+    const [from, to] = [{ a: 1 }, { z: 1 }]
+    positions.set(from, 'a', origin)
 
-    positions.carry(from, 'a', one, 'z')
-    positions.carry(from, 'unknown', one, 'y')
-    positions.carryAll(from, all)
+    positions.carry(from, 'a', to, 'z')
+    positions.carry(from, 'unknown', to, 'y')
 
-    expect(positions.of(one, 'z')).toEqual(origin(5))
-    expect(positions.of(one, 'y')).toBeUndefined()
-    expect(positions.of(all, 'b')).toEqual(origin(6))
+    expect(positions.of(to, 'z')).toEqual(origin)
+    expect(positions.of(to, 'y')).toBeUndefined()
   })
 })
