@@ -122,19 +122,16 @@ export function relay(options: RelayOptions): Relay {
     })
   }
 
-  const timer = setInterval(
-    () => {
-      const now = performance.now()
-      for (const direction of [fromClient, fromUpstream]) {
-        if (now - direction.seenAt > limits.idleMs) return onGone(direction)
-        if (direction.isStalled(now, options.writeMs)) return onGone(opposite(direction))
-      }
-      // A ping to a side asks it for a sign of life; it travels among the frames that lead there.
-      if (now - fromClient.seenAt > limits.pingIntervalMs) fromUpstream.ping()
-      if (now - fromUpstream.seenAt > limits.pingIntervalMs) fromClient.ping()
-    },
-    Math.min(limits.pingIntervalMs, limits.idleMs, options.writeMs),
-  )
+  const period = Math.min(limits.pingIntervalMs, limits.idleMs / 2, options.writeMs)
+  const timer = setInterval(() => {
+    for (const direction of [fromClient, fromUpstream]) {
+      direction.tick()
+      if (direction.silentTicks * period > limits.idleMs) return onGone(direction)
+      if (direction.waitingTicks * period > options.writeMs) return onGone(opposite(direction))
+      // A ping asks for a sign of life; it travels among the frames that lead there.
+      if (direction.silentTicks * period >= limits.pingIntervalMs) opposite(direction).ping()
+    }
+  }, period)
   timer.unref()
 
   function opposite(direction: Direction): Direction {
@@ -167,8 +164,13 @@ class Direction {
   readonly #limits: ServerConfig['websocket']
   readonly #passage: Passage
   bytes = 0
-  seenAt = performance.now()
-  #waitingSince = 0
+  /**
+   * Ticks without a byte from this side, and ticks for which the other has taken nothing. Ticks rather than times: a
+   * process that was held up has not seen what came in meanwhile, and must not hold it against anybody.
+   */
+  silentTicks = 0
+  waitingTicks = 0
+  #isWaiting = false
   #windowStart = 0
   #windowMessages = 0
   #isFinished = false
@@ -195,13 +197,13 @@ class Direction {
   /** Bytes that came with the handshake go first. */
   begin(head: Buffer, onBroken: (cause: unknown) => void): void {
     if (head.length > 0) this.take(head, onBroken)
-    if (this.#waitingSince === 0) this.from.resume()
+    if (!this.#isWaiting) this.from.resume()
   }
 
   take(chunk: Buffer, onBroken: (cause: unknown) => void): void {
     if (this.#isFinished) return
     this.bytes += chunk.length
-    this.seenAt = performance.now()
+    this.silentTicks = 0
     try {
       const isReady = this.#passage.take(chunk)
       this.#checkRate()
@@ -209,31 +211,33 @@ class Direction {
     } catch (cause) {
       return onBroken(cause)
     }
-    this.#waitingSince = this.seenAt
+    this.#isWaiting = true
     this.from.pause()
   }
 
   #goOn(): void {
-    if (this.#waitingSince === 0 || this.#to.writableNeedDrain) return
-    this.#waitingSince = 0
-    this.seenAt = performance.now()
+    if (!this.#isWaiting || this.#to.writableNeedDrain) return
+    this.#isWaiting = false
+    this.waitingTicks = 0
     this.from.resume()
   }
 
   /** Messages per second, of the client only: what an upstream sends is its own business. */
   #checkRate(): void {
     if (!this.#isFromClient) return
-    if (this.seenAt - this.#windowStart >= 1_000) {
-      this.#windowStart = this.seenAt
+    const now = performance.now()
+    if (now - this.#windowStart >= 1_000) {
+      this.#windowStart = now
       this.#windowMessages = this.#passage.messages
     } else if (this.#passage.messages - this.#windowMessages > this.#limits.messagesPerSecond) {
       throw new PassageError(CLOSE.policy, 'too many messages')
     }
   }
 
-  /** True where the receiver has taken nothing for so long that it must be given up. */
-  isStalled(now: number, limitMs: number): boolean {
-    return this.#waitingSince !== 0 && now - this.#waitingSince > limitMs
+  /** Counts another period in which nothing may have moved. Who is made to wait is not silent. */
+  tick(): void {
+    if (this.#isWaiting) this.waitingTicks++
+    else this.silentTicks++
   }
 
   ping(): void {

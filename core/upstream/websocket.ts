@@ -69,8 +69,8 @@ export function shakeHands(options: HandshakeOptions): Handshake {
       ...head.headers,
     ],
     setHost: false,
-    agent: false,
-    createConnection: (_, done) => dial(target, (error, socket) => done(error, socket!)),
+    // Called with the connected socket: what dial returns at once is not ready yet.
+    createConnection: (_, done) => void dial(target, (error, socket) => done(error, socket!)),
   })
   const { promise, resolve, reject } = Promise.withResolvers<HandshakeAnswer>()
   const timer = setTimeout(() => {

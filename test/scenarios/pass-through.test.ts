@@ -31,7 +31,9 @@ test('a stream reaches the client byte for byte, wherever the upstream cuts it',
     // The rest in another packet.
     setImmediate(() => res.end(bytes.subarray(cut)))
   })
-  const { url } = await startTestGateway(chat(upstream.url, '[logging: { destination: /dev/null }]'))
+  const { url } = await startTestGateway(
+    chat(upstream.url, '[logging: { destination: /dev/null }]'),
+  )
   for (let cut = 1; cut < bytes.length; cut++) {
     const answer = await fetch(`${url}/v1/chat/completions`, {
       method: 'POST',
@@ -161,11 +163,14 @@ test('a slow client makes the upstream wait instead of filling the memory', asyn
   response.pause()
   let before = -1
   await expect
-    .poll(() => {
-      const isStill = sent === before
-      before = sent
-      return isStill
-    }, { interval: 200 })
+    .poll(
+      () => {
+        const isStill = sent === before
+        before = sent
+        return isStill
+      },
+      { interval: 200 },
+    )
     .toBe(true)
   // What fits into the sockets' buffers of three connections, on any kernel.
   expect(sent).toBeLessThan(40_000_000)
@@ -180,7 +185,10 @@ routes:
 `)
   const anthropic = await fetch(`${url}/v1/messages`, { method: 'POST', body: '{}' })
   expect(anthropic.status).toBe(404)
-  expect(await anthropic.json()).toMatchObject({ type: 'error', error: { type: 'not_found_error' } })
+  expect(await anthropic.json()).toMatchObject({
+    type: 'error',
+    error: { type: 'not_found_error' },
+  })
   const plain = await fetch(`${url}/else`)
   expect(plain.headers.get('content-type')).toBe('application/problem+json')
   expect(await plain.json()).toMatchObject({
