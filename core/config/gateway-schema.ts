@@ -499,7 +499,7 @@ export const GATEWAY = {
         properties: {
           from: {
             ...text,
-            description: 'npm:NAME, or a path as seen from this file.',
+            description: 'Its module: npm:NAME, or a path as seen from this file.',
             examples: ['npm:@acme/sluice-pii'],
           },
           trust: {

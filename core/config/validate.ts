@@ -149,7 +149,8 @@ class Walk {
           this.#fault(path, SECRET_WRITTEN, SECRET_HINT, 'value', 'warning')
         }
         const secret = new Secret(value)
-        return { value: secret, printed: secret }
+        // That there is none is no secret.
+        return { value: secret, printed: value === '' ? '' : secret }
       }
       default:
         return { value, printed: holdsSecret(origin) ? new Secret(value) : value }
@@ -461,7 +462,7 @@ function example(schema: Schema): string | undefined {
 
 function about(key: string, schema: Schema | undefined): string | undefined {
   if (schema?.const !== undefined) return `write ${key}: ${JSON.stringify(schema.const)}`
-  return schema?.description === undefined ? undefined : `${key}: ${schema.description}`
+  return schema?.description
 }
 
 function atLeast(count: number, noun: string): string {
