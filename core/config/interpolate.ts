@@ -106,7 +106,7 @@ function split(text: string): Piece[] {
   let literal = ''
   let from = 0
   for (let at = text.indexOf('${'); at !== -1; at = text.indexOf('${', from)) {
-    if (at > from && text[at - 1] === '$') {
+    if (text[at - 1] === '$') {
       literal += text.slice(from, at - 1) + '${'
       from = at + 2
       continue

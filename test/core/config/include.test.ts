@@ -148,6 +148,11 @@ describe('include', () => {
     }
   })
 
+  it('does not look for a file whose name could not be filled in', async () => {
+    const read = await readFiles({ 'gateway.yaml': 'include: ["${NONE}"]\n' })
+    expect(read.problems.map(({ message }) => message)).toEqual(['${NONE} is not set'])
+  })
+
   it('fills sections that the main file leaves empty, and leaves wrong ones to the schema', async () => {
     const { tree, problems } = await readFiles({
       'gateway.yaml': 'include: [a.yaml]\nupstreams:\nroutes:\npipelines: 5\n',

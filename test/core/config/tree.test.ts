@@ -18,6 +18,11 @@ describe('Positions', () => {
     expect(place(positions.locate(tree, ['a', 'b', 0, 'deeper']))).toBe('2:7')
   })
 
+  it('points at the key where no value was written', async () => {
+    const { tree, positions } = await readText('a:\n  b:\n  c: 1\n')
+    expect(place(positions.locate(tree, ['a', 'b']))).toBe('2:3')
+  })
+
   it('keeps all positions in a deep copy that shares nothing', async () => {
     const { tree, positions } = await readText('a: { b: [x, y] }\n')
     const copy = positions.clone(tree)
