@@ -43,7 +43,7 @@ export interface Expression {
   readonly reads: ReadonlySet<Part>
   /** True where the value does not depend on the scope; `evaluate({})` then gives it. */
   readonly isConstant: boolean
-  /** Throws an ExpressionError when a cap is hit. */
+  /** Throws an ExpressionError when a cap is hit. The value may share parts with the scope, and literals are frozen. */
   evaluate(scope: Scope): Json
   /** JSON-logic truth of `evaluate`: an empty list is false. */
   test(scope: Scope): boolean

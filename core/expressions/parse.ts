@@ -258,8 +258,7 @@ export class Parser {
   ): boolean {
     const count = Array.isArray(argument) ? argument.length : 1
     if (count >= least && count <= most) return true
-    const wanted =
-      most === Infinity ? `at least ${least}` : least === most ? `${least}` : `${least} or ${most}`
+    const wanted = countText(least, most)
     const noun = most === 1 || (most === Infinity && least === 1) ? 'argument' : 'arguments'
     const hint =
       most === 1 && count > 1 ? `a list as the argument is written ${name}: [[ … ]]` : undefined
@@ -347,4 +346,10 @@ export function below(at: At, segment: string | number): At {
 
 function argumentAt(nameAt: At, argument: Json, index: number): At {
   return Array.isArray(argument) ? below(nameAt, index) : { ...nameAt, depth: nameAt.depth + 1 }
+}
+
+function countText(least: number, most: number): string {
+  if (most === Infinity) return `at least ${least}`
+  if (least === most) return `${least}`
+  return `${least} ${most - least > 1 ? 'to' : 'or'} ${most}`
 }

@@ -55,7 +55,7 @@ describe('at load', () => {
 describe('while it runs', () => {
   const fails = (source: Json, vars: Json): string => {
     const before = process.memoryUsage().rss
-    const start = performance.now()
+    const start = process.cpuUsage()
     let message = 'nothing was thrown'
     try {
       evaluate(source, vars)
@@ -63,7 +63,7 @@ describe('while it runs', () => {
       expect(error).toBeInstanceOf(ExpressionError)
       message = (error as Error).message
     }
-    expect(performance.now() - start).toBeLessThan(3_000)
+    expect(process.cpuUsage(start).user).toBeLessThan(2_000_000)
     expect(process.memoryUsage().rss - before).toBeLessThan(300 * 1024 * 1024)
     return message
   }

@@ -63,9 +63,9 @@ describe('operators beside those of JsonLogic', () => {
   it('matches a pattern that would hang a backtracking engine in linear time', () => {
     const rule = compiled({ matches: ['$vars.text', '^(a+)+$'] })
     const text = 'a'.repeat(100_000)
-    const start = performance.now()
+    const start = process.cpuUsage()
     expect(rule.evaluate({ vars: { text: `${text}!` } })).toBe(false)
-    expect(performance.now() - start).toBeLessThan(2_000)
+    expect(process.cpuUsage(start).user).toBeLessThan(1_000_000)
   })
 
   it('fails rather than to look at a part of a text that is too long to match', () => {
