@@ -56,7 +56,6 @@ export class HttpAttempt implements Attempt, ByteSource, Task, Timed, Dispatcher
   #controller: Dispatcher.DispatchController | undefined
   #upload: Upload | undefined
   #wasReused = false
-  #wasRetried = false
   #hasFirstByte = false
   #interim = 0
   /** Nothing more comes from the transport. */
@@ -211,7 +210,6 @@ export class HttpAttempt implements Attempt, ByteSource, Task, Timed, Dispatcher
   onResponseError(_controller: Dispatcher.DispatchController | null, cause: Error): void {
     if (this.#isOver) return
     if (this.#mayRetry()) {
-      this.#wasRetried = true
       this.#controller = undefined
       this.dueAt = this.#totalAt
       this.#plan.connections.replace(this.#connection!, this)
@@ -330,11 +328,11 @@ export class HttpAttempt implements Attempt, ByteSource, Task, Timed, Dispatcher
 
   /**
    * A kept connection may be closed by the upstream in the moment in which it is used again. What was not sent at
-   * all, or may be repeated, gets one more try on a new connection.
+   * all, or may be repeated, gets one more try on a new connection; there it is not a kept one any more.
    */
   #mayRetry(): boolean {
     const { method, body } = this.#plan.request
-    if (this.#wasRetried || this.#hasFirstByte || this.#upload !== undefined) return false
+    if (this.#hasFirstByte || this.#upload !== undefined) return false
     if (this.#controller === undefined) return this.#connection!.served > 0
     return (
       this.#wasReused && IDEMPOTENT.has(method) && (body === undefined || Buffer.isBuffer(body))
@@ -356,8 +354,6 @@ export class HttpAttempt implements Attempt, ByteSource, Task, Timed, Dispatcher
     this.#held = []
     this.#isHolding = false
     this.#isOver = true
-    // Before the connection is given back: undici ends the process (an assertion in a socket's `close`) when a socket
-    // is destroyed without a reason inside a body that ends by closing.
     this.#controller?.abort(error)
     this.#leave(true)
     this.#upload?.destroy()

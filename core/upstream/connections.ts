@@ -169,7 +169,8 @@ export class Connections {
   /** Lets go at once. */
   #drop(connection: Connection): void {
     if (!this.#forget(connection)) return
-    // undici doesn't know of a socket that is still connecting.
+    // undici doesn't know of a socket that is still connecting. Others are left to it: one that is destroyed without a
+    // reason, inside a body that ends by closing, ends the process (an assertion in its `close` listener, 8.12).
     if (!connection.isConnected) connection.socket?.destroy()
     connection.client.destroy(() => this.#left())
   }

@@ -65,7 +65,9 @@ about('an attempt that is given up', () => {
 
   test('while it shakes hands closes the socket, too', async () => {
     const server = await rawServer(() => {})
-    const attempt = openAt(server.url.replace('http:', 'https:')).send(aRequest())
+    const attempt = openAt(server.url.replace('http:', 'https:'), {
+      timeouts: { connectMs: 60_000 },
+    }).send(aRequest())
     await server.whenAccepted()
 
     attempt.abort(left)

@@ -102,6 +102,48 @@ about('backpressure', () => {
     expect(received).toBe(4 * MIB)
   })
 
+  test('of one answer may be let go from inside another: undici parses one at a time', async () => {
+    const server = await rawServer((socket, request) => {
+      if (request.startsWith('GET /stopped')) flood(socket, 4 * MIB)
+      else
+        socket.write(`${HEAD}1\r\na\r\n`, () => setTimeout(() => socket.write('1\r\nb\r\n'), 100))
+    })
+    const upstream = openAt(server.url)
+    const stopped = (await upstream.send(aRequest({ path: '/stopped' })).answer).body
+    const other = (await upstream.send(aRequest({ path: '/other' })).answer).body
+    if (Buffer.isBuffer(stopped) || Buffer.isBuffer(other)) throw new Error('expected streams')
+    const received = { stopped: 0, other: '' }
+    let isFree = false
+    const ended = new Promise<void>((resolve, reject) => {
+      stopped.pipe({
+        data(chunk) {
+          received.stopped += chunk.length
+          return isFree
+        },
+        end: resolve,
+        error: reject,
+      })
+      other.pipe({
+        data(chunk) {
+          received.other += chunk.toString()
+          if (received.other === 'ab') {
+            isFree = true
+            // Twice: what was held before the pipe is let go first, then the socket.
+            stopped.resume()
+            stopped.resume()
+          }
+          return true
+        },
+        end() {},
+        error: reject,
+      })
+    })
+
+    await ended
+    expect(received).toEqual({ stopped: 4 * MIB, other: 'ab' })
+    other.abort(new Error('enough'))
+  })
+
   test('slows down a client whose upstream does not read', async () => {
     const server = http.createServer((request) => request.pause())
     server.listen(0, '127.0.0.1')

@@ -134,7 +134,7 @@ about('a time limit', () => {
   test('on silence rests while the reader does not want more', async () => {
     const server = await rawServer((socket) => {
       socket.write(`${STREAM}1\r\na\r\n`)
-      setTimeout(() => socket.write('0\r\n\r\n'), 20)
+      setTimeout(() => socket.write('1\r\nb\r\n0\r\n\r\n'), 20)
     })
     const upstream = openAt(server.url, { timeouts: { idleMs: 80 } })
     const { body } = await upstream.send(aRequest()).answer
