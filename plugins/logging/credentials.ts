@@ -23,9 +23,18 @@ const BODY_FIELDS = new Set([
   'credentials',
 ])
 
+/** Clients send the same few names over and over; the bound is for those that make some up. */
+const MAX_NAMES = 1_000
+const known = new Map<string, boolean>()
+
 /** True for a header or query parameter that carries a credential. */
 export function isCredential(name: string): boolean {
-  return CREDENTIAL.test(name) && !HARMLESS.has(name)
+  let answer = known.get(name)
+  if (answer === undefined) {
+    answer = CREDENTIAL.test(name) && !HARMLESS.has(name)
+    if (known.size < MAX_NAMES && name.length < 64) known.set(name, answer)
+  }
+  return answer
 }
 
 /** True for a field of a body that carries one. */

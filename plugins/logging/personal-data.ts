@@ -43,8 +43,13 @@ const DETECTORS: readonly Detector[] = [
   },
 ]
 
+/** What every find has in it: most texts have none of it, and are done with after one look. */
+const TRACES =
+  /[@+]|\d[ -]?\d[ -]?\d|[A-Z]{2}\d\d|eyJ|earer |-----BEGIN|[spr]k[-_]|AKIA|AIza|gh[pousr]_|glpat-|xox[abeprs]-|hf_/
+
 /** Replaces email addresses, card numbers, IBANs, SSNs, phone numbers, keys and tokens by their kind: `[email]`. */
 export function scrub(text: string): string {
+  if (!TRACES.test(text)) return text
   let clean = text
   for (const { label, pattern, isReal } of DETECTORS) {
     clean = clean.replace(pattern, (match) =>

@@ -237,7 +237,7 @@ describe('testPlugin', () => {
     const plugin = made((host) => {
       host.log.info('started', { a: 1 })
       const count = host.metrics.counter('asked_total', 'Questions.', ['kind'])
-      host.events.on('asked', ({ kind }) => count.add(2, { kind: String(kind) }))
+      host.events.on('asked', ({ kind }) => count.add(2, { kind: JSON.stringify(kind) }))
       return {
         async request() {
           host.events.emit('seen', { n: 1 })
@@ -250,7 +250,7 @@ describe('testPlugin', () => {
     await tested.request({})
     expect(tested.log).toEqual([{ level: 'info', message: 'started', fields: { a: 1 } }])
     expect(tested.emitted).toEqual([{ name: 'seen', data: { n: 1 } }])
-    expect(tested.metric('asked_total', { kind: 'open' })).toBe(2)
+    expect(tested.metric('asked_total', { kind: '"open"' })).toBe(2)
     expect(await tested.store.keyValue('made/').get('k')).toBe('v')
   })
 

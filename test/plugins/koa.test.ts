@@ -120,6 +120,13 @@ describe('koa', () => {
     expect([status, error?.code]).toEqual([402, 'DENIED'])
   })
 
+  it('keeps to itself what the middleware does not want shown', async () => {
+    const tested = await withModule({
+      default: () => (ctx: Context) => ctx.throw(403, 'key 7 is revoked', { expose: false }),
+    })
+    await expect(tested.request({})).rejects.toThrow('key 7 is revoked')
+  })
+
   it('does not take a bug for a refusal', async () => {
     const tested = await withModule({
       default: () => () => {
