@@ -206,7 +206,7 @@ export interface Host {
   after(ms: number, callback: () => void | Promise<void>): () => void
   /** Aborted when the step is closed. */
   readonly signal: AbortSignal
-  /** Loads a module or file of the operator's: `npm:NAME`, or a path as seen from the config file. */
+  /** Loads a module of the operator's, or parses a `.json` file: `npm:NAME`, or a path as seen from the config file. */
   load(specifier: string): Promise<unknown>
 }
 

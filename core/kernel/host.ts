@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -156,5 +157,6 @@ async function loadModule(specifier: string, folder: string): Promise<unknown> {
   const name = specifier.startsWith('npm:') ? specifier.slice(4) : specifier
   const isPath = /^\.{0,2}\//.test(name)
   const file = isPath ? resolve(folder, name) : createRequire(resolve(folder, '_')).resolve(name)
+  if (file.endsWith('.json')) return JSON.parse(await readFile(file, 'utf8')) as unknown
   return import(pathToFileURL(file).href)
 }
