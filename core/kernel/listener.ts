@@ -202,7 +202,7 @@ class HttpListener implements Listener {
     if (isLast || this.#isDraining || level !== 'ok') res.shouldKeepAlive = false
     try {
       if (level === 'shedding') throw overloaded()
-      arrival = this.#admit(req)
+      arrival = this.#admit(req, 'http')
     } catch (cause) {
       connection.doom()
       refuse(res, this.#refusal(cause, req.socket))
@@ -222,7 +222,7 @@ class HttpListener implements Listener {
     let arrival: Arrival
     try {
       if (this.#services.overload?.level() === 'shedding') throw overloaded()
-      arrival = this.#admit(req)
+      arrival = this.#admit(req, 'websocket')
     } catch (cause) {
       refuseUpgrade(socket, this.#refusal(cause, req.socket))
       return
@@ -230,8 +230,10 @@ class HttpListener implements Listener {
     this.#handlers.upgrade(req, socket, head, arrival)
   }
 
-  #admit(req: IncomingMessage): Arrival {
+  #admit(req: IncomingMessage, protocol: Arrival['protocol']): Arrival {
     const { headers, target, hasBody, isUpgrade } = checkRequest(req, this.#config.limits)
+    // Node has decided by its own reading of the head who gets the connection; two readings would be one too many.
+    if (isUpgrade !== (protocol === 'websocket')) throw unclearUpgrade()
     const { id, ip, host, scheme } = this.#readClient(req.socket, headers)
     const { path, query } = target === '*' ? PING : normalisePath(target, this.#config)
     return {
@@ -244,7 +246,7 @@ class HttpListener implements Listener {
       host,
       ip,
       scheme,
-      protocol: isUpgrade ? 'websocket' : 'http',
+      protocol,
       hasBody,
     }
   }
@@ -298,6 +300,10 @@ const PING = { path: '*', query: '' }
 function answerPing(res: ServerResponse): void {
   res.writeHead(204, { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' })
   res.end()
+}
+
+function unclearUpgrade(): GatewayError {
+  return new GatewayError('BAD_REQUEST', 'connection and upgrade do not agree')
 }
 
 function overloaded(): GatewayError {

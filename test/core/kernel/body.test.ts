@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import { gzipSync, zstdCompressSync, brotliCompressSync, deflateSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
-import { GatewayError } from '#core/errors.ts'
+import type { GatewayError } from '#core/errors.ts'
 import { decodeBody, limitBody, readBody } from '#core/kernel/body.ts'
 import { createListener, type Listener } from '#core/kernel/listener.ts'
 import { rawClient, type RawClient, serverConfig, silentLog } from './listener-fixture.ts'
@@ -63,13 +63,14 @@ describe.each([
     await client.until(/world/)
     client.write(post('Content-Length: 0'))
     await client.until(/HTTP\/1\.1 200/, 3)
+    expect(client.statuses).toEqual([200, 200, 200])
     client.socket.destroy()
   })
 
   it('takes a body of exactly the limit', async () => {
     const client = await serve(read)
     client.write(post(`Content-Length: ${LIMIT}`) + 'a'.repeat(LIMIT))
-    await client.until(/a{1000}/)
+    expect(await client.until(/a{1000}/)).toMatch(/^HTTP\/1\.1 200/)
     client.socket.destroy()
   })
 
@@ -164,6 +165,27 @@ describe('limitBody', () => {
     client.write(post('Content-Length: 5') + 'he')
     await client.until(/sorry/)
     client.write(`llo${post('Content-Length: 2')}hi`)
+    await client.until(/sorry/, 2)
+    expect(client.statuses).toEqual([200, 200])
+    client.socket.destroy()
+  })
+})
+
+describe('a body that nobody reads to its end', () => {
+  it('is thrown away behind the answer', async () => {
+    const client = await serve(async (req) => {
+      const body = limitBody(req, 1e6).on('error', () => {})
+      // Filled until it makes the client wait, and then given up.
+      await new Promise<void>((resolve) => {
+        req.once('pause', resolve)
+        body.read(0)
+      })
+      body.destroy()
+      return 'sorry'
+    })
+    client.write(post('Content-Length: 500000') + 'a'.repeat(500_000))
+    await client.until(/sorry/)
+    client.write(post('Content-Length: 500000') + 'a'.repeat(500_000))
     await client.until(/sorry/, 2)
     expect(client.statuses).toEqual([200, 200])
     client.socket.destroy()

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { GatewayError } from '#core/errors.ts'
+import type { Headers } from '#core/exchange.ts'
 import { checkRequest, isHost } from '#core/kernel/hygiene.ts'
 
 const LIMITS = { headers: 100, urlBytes: 8_192 }
@@ -15,11 +16,21 @@ function refusal(run: () => unknown): string {
   try {
     run()
   } catch (error) {
-    expect(error).toBeInstanceOf(GatewayError)
-    expect((error as GatewayError).headers).toEqual({ connection: 'close' })
-    return `${(error as GatewayError).code}: ${(error as GatewayError).message}`
+    if (!(error instanceof GatewayError)) throw error
+    // Nobody knows where the next request would begin.
+    const kept = error.headers['connection'] === 'close' ? '' : 'not closed: '
+    return `${kept}${error.code}: ${error.message}`
   }
   throw new Error('nothing was thrown')
+}
+
+function tryCheck(raw: string[], target: string): Headers | undefined {
+  try {
+    return check(raw, target).headers
+  } catch (error) {
+    if (error instanceof GatewayError) return undefined
+    throw error
+  }
 }
 
 // What llhttp itself refuses never arrives here; hostile.test.ts shows it on the wire.
@@ -101,20 +112,21 @@ describe('checkRequest', () => {
 
   it('throws nothing but its own errors, and names no field twice', () => {
     const name = fc.oneof(
-      fc.constantFrom('Host', 'host', 'Content-Length', 'Transfer-Encoding', 'Upgrade', 'Expect'),
+      fc.constantFrom('host', 'Content-Length', 'Transfer-Encoding', 'Upgrade', 'Expect', 'X', 'x'),
       fc.string({ maxLength: 12 }),
     )
     const value = fc.oneof(fc.constantFrom('a', '5', 'chunked', 'websocket'), fc.string())
     fc.assert(
-      fc.property(fc.array(fc.tuple(name, value)), fc.string(), (pairs, target) => {
-        try {
-          const { headers } = check(pairs.flat(), `/${target}`)
+      fc.property(
+        fc.array(fc.tuple(name, value), { maxLength: 4 }),
+        fc.string(),
+        (pairs, target) => {
+          const headers = tryCheck(['Host', 'a', ...pairs.flat()], `/${target}`)
+          fc.pre(headers !== undefined)
           for (const field of Object.keys(headers)) expect(field).toBe(field.toLowerCase())
           expect(isHost(headers['host']!)).toBe(true)
-        } catch (error) {
-          if (!(error instanceof GatewayError)) throw error
-        }
-      }),
+        },
+      ),
       { numRuns: 2_000 },
     )
   })

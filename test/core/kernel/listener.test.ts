@@ -13,12 +13,12 @@ import type { Refusal } from '#core/kernel/listener-refusal.ts'
 import type { LoadLevel } from '#core/kernel/overload.ts'
 import { rawClient, serverConfig, type ServerChanges, silentLog } from './listener-fixture.ts'
 
-let listener: Listener
+let listener: Listener | undefined
 const arrivals: Arrival[] = []
 const refusals: Refusal[] = []
 
 afterEach(async () => {
-  await listener.close(0)
+  await listener?.close(0)
   arrivals.length = 0
   refusals.length = 0
 })
@@ -142,8 +142,11 @@ describe('pipelined requests', () => {
   })
 
   it('behind an answer that closes the connection are never handled', async () => {
-    const client = rawClient(await start())
-    client.write(get('/1', 'Connection: close') + get('/2'))
+    const request = (_req: IncomingMessage, res: ServerResponse): void => {
+      res.writeHead(200, { connection: 'close' }).end()
+    }
+    const client = rawClient(await start({ request }))
+    client.write(get('/1') + get('/2'))
     await client.closed
     expect(arrivals.map(({ path }) => path)).toEqual(['/1'])
   })
@@ -176,7 +179,7 @@ describe('pipelined requests', () => {
     await expect.poll(() => open.length).toBe(1)
     client.socket.destroy()
     await once(open[0]!, 'close')
-    await expect.poll(() => listener.openConnections).toBe(0)
+    await expect.poll(() => listener!.openConnections).toBe(0)
     expect(arrivals).toHaveLength(1)
   })
 })
@@ -277,7 +280,7 @@ describe('update', () => {
       limits: { urlBytes: 10, headerBytes: 1_000, headers: 3 },
       trustProxy: ['127.0.0.1'],
     })
-    listener.update(changed)
+    listener!.update(changed)
     const client = rawClient(port)
     client.write(get('/', 'X-Forwarded-For: 192.0.2.1'))
     await client.until(/200 OK/)
@@ -306,7 +309,7 @@ describe('a listener that ends', () => {
     const client = rawClient(await start())
     client.write(get('/1'))
     await client.until(/\/1/)
-    listener.drain()
+    listener!.drain()
     client.write(get('/2'))
     expect(await client.closed).toMatch(/\/2/)
   })
@@ -319,13 +322,26 @@ describe('a listener that ends', () => {
     busy.write(get('/1'))
     await expect.poll(() => open.length).toBe(1)
     let isClosed = false
-    const closing = listener.close(60_000).then(() => (isClosed = true))
+    const closing = listener!.close(60_000).then(() => (isClosed = true))
     await idle.closed
     expect(isClosed).toBe(false)
     open[0]!.end('late')
-    expect(await busy.closed).toMatch(/late/)
+    expect(await busy.closed).toMatch(/connection: close.*late/is)
     await closing
-    expect(listener.openConnections).toBe(0)
+    expect(listener!.openConnections).toBe(0)
+  })
+
+  it('closes a connection behind an answer that had begun before', async () => {
+    const open: ServerResponse[] = []
+    const client = rawClient(await start({ request: (_req, res) => open.push(res) }))
+    client.write(get('/1'))
+    await expect.poll(() => open.length).toBe(1)
+    open[0]!.write('begun')
+    await client.until(/begun/)
+    const closing = listener!.close(60_000)
+    open[0]!.end('ended')
+    expect(await client.closed).toMatch(/ended/)
+    await closing
   })
 
   it('cuts what is left after its grace, WebSockets too', async () => {
@@ -334,15 +350,16 @@ describe('a listener that ends', () => {
     clients[0]!.write(get('/1'))
     clients[1]!.write(get('/ws', ...UPGRADE))
     await expect.poll(() => arrivals.length).toBe(2)
-    await listener.close(50)
+    await listener!.close(50)
     await Promise.all(clients.map(({ closed }) => closed))
   })
 
   it('may be closed twice, and before it listened', async () => {
     await start()
-    await Promise.all([listener.close(0), listener.close(0)])
+    await Promise.all([listener!.close(0), listener!.close(0)])
     const never = createListener(serverConfig(), { request() {}, upgrade() {} }, { log: silentLog })
     await never.close(0)
+    expect(never.openConnections).toBe(0)
   })
 
   it('says when its port is taken', async () => {
