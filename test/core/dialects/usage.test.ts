@@ -190,6 +190,21 @@ describe('usage', () => {
     expect(reader.isComplete()).toBe(true)
   })
 
+  it('forgets neither what came first nor what came before many comments', () => {
+    const reader = DIALECTS.anthropic.usageReader()
+    const show = (text: string) => reader.readFrame(new Frame(Buffer.from(text)))
+    const event = (json: JsonObject) =>
+      show(formatEvent(json['type'] as string, JSON.stringify(json)))
+    event({ type: 'ping' })
+    event({ type: 'message_start', message: { usage: { input_tokens: 7, output_tokens: 1 } } })
+    for (let index = 0; index < 50; index++) event({ type: 'content_block_delta', index: 0 })
+    event({ type: 'message_delta', usage: { output_tokens: 9, input_tokens: null } })
+    event({ type: 'message_stop' })
+    for (let index = 0; index < 50; index++) show(': still there\n\n')
+    expect(reader.usage()).toEqual({ inputTokens: 7, outputTokens: 9, totalTokens: 16 })
+    expect(reader.isComplete()).toBe(true)
+  })
+
   it('takes an error event of the upstream for an end that the client knows of', () => {
     const error = { type: 'error', error: { message: 'overloaded' } }
     for (const name of ['openai-chat', 'openai-responses', 'anthropic', 'gemini'] as const) {

@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { ClientDialect } from '#core/dialects/dialect.ts'
 import { DIALECTS } from '#core/dialects/index.ts'
 import { GatewayError } from '#core/errors.ts'
@@ -12,6 +12,7 @@ import { openDemo, requestOf } from './serve.ts'
 const opened: Upstream[] = []
 
 afterEach(async () => {
+  vi.useRealTimers()
   // Resolves only when every attempt is over: a leak would make this time out.
   await Promise.all(opened.splice(0).map((upstream) => upstream.close()))
 })
@@ -175,6 +176,7 @@ describe('a stream', () => {
   })
 
   it('stops at once when it is aborted: before it is read, in a pause, and in between', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const reason = new Error('the client left')
     const upstream = open({ chunkDelay: '10s' })
     const early = (await upstream.send(streaming).answer).body as ByteSource
@@ -185,6 +187,7 @@ describe('a stream', () => {
     attempt.abort(reason)
     attempt.abort(new Error('again'))
     expect(await waiting).toMatchObject({ pieces: 1, error: reason })
+    expect(vi.getTimerCount()).toBe(0)
     const source = (await open().send(streaming).answer).body as ByteSource
     const within = await hear(source, () => {
       source.abort(reason)
@@ -218,6 +221,10 @@ describe('an attempt', () => {
 
   it('is refused once the upstream is being closed, which waits for those under way', async () => {
     const upstream = open({ chunkDelay: '1ms' })
+    // One that is over stays over, whoever gives it up.
+    const over = upstream.send(asking(CHAT))
+    await over.answer
+    over.abort(new Error('too late'))
     const source = (await upstream.send(streaming).answer).body as ByteSource
     let isClosed = false
     const closing = upstream.close().then(() => (isClosed = true))
