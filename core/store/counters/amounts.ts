@@ -31,14 +31,14 @@ export class Amounts {
     if (count > 0) this.#pairs.splice(0, count)
   }
 
-  /** The key up to which all must be dropped for `amount` to go; undefined where there is less. */
-  keyFreeing(amount: number): number | undefined {
+  /** The key up to which all must be dropped for `amount` to go; Infinity where there is less. */
+  keyFreeing(amount: number): number {
     let sum = 0
     for (let at = 0; at < this.#pairs.length; at += 2) {
       sum += this.#pairs[at + 1]!
-      if (sum >= amount) return this.#pairs[at]
+      if (sum >= amount) return this.#pairs[at]!
     }
-    return undefined
+    return Infinity
   }
 
   save(): number[] {

@@ -59,7 +59,7 @@ export class Concurrency implements Tally {
   }
 
   freeAt(amount: number): number {
-    return this.#amounts.keyFreeing(amount) ?? Infinity
+    return this.#amounts.keyFreeing(amount)
   }
 
   save(): number[] {

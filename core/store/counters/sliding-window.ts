@@ -47,7 +47,6 @@ export class SlidingWindow implements Tally {
 
   freeAt(amount: number): number {
     const slot = this.#amounts.keyFreeing(amount)
-    if (slot === undefined) return Infinity
     return Math.ceil(((slot + SLOTS + 1) * this.#windowMs) / SLOTS)
   }
 

@@ -24,10 +24,15 @@ export function isBusy(cause: unknown): boolean {
   return codeOf(cause) === BUSY
 }
 
-/** An SQLite or file system error in words, with the store's URL; what is neither comes back as it is. */
-export function storeError(url: string, cause: unknown): unknown {
+/** Why SQLite failed, in words; undefined for an error that isn't SQLite's. */
+export function sqliteReason(cause: unknown): string | undefined {
   const code = codeOf(cause)
-  if (code === undefined) return cause
-  const meaning = MEANINGS[code] ?? (cause as Error).message
-  return new Error(`store ${JSON.stringify(url)}: ${meaning}`, { cause })
+  return code === undefined ? undefined : (MEANINGS[code] ?? (cause as Error).message)
+}
+
+/** An SQLite error in words, with the store's URL; any other error comes back as it is. */
+export function storeError(url: string, cause: unknown): unknown {
+  const reason = sqliteReason(cause)
+  if (reason === undefined) return cause
+  return new Error(`store ${JSON.stringify(url)}: ${reason}`, { cause })
 }

@@ -2,12 +2,12 @@ import { mkdirSync, closeSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
-import { isBusy, storeError } from './failure.ts'
+import { isBusy, sqliteReason } from './failure.ts'
 import type { Location } from './location.ts'
 import { migrate } from './schema.ts'
 
 /** Up to this size the whole file is checked at start; beyond, the tables whose damage would lift limits. */
-const CHECK_WHOLE_BYTES = 256 * 1024 ** 2
+const CHECK_WHOLE_BYTES = 64 * 1024 ** 2
 const CHECKED_TABLES = ['counter', 'hold', 'journal']
 
 /** How long SQLite itself blocks for a lock; longer waits are the writer's, which doesn't block. */
@@ -84,11 +84,12 @@ function limitSize(db: DatabaseSync, maxSizeBytes: number): void {
 }
 
 function cannotOpen(url: string, path: string, cause: unknown): Error {
-  const told = storeError(url, cause)
-  if (told !== cause) return new Error(`cannot open ${path}: ${(told as Error).message}`, { cause })
-  const { code, message } = cause as NodeJS.ErrnoException
-  const reason = code === undefined ? message : `${REASONS[code] ?? message} (${code})`
+  const reason = sqliteReason(cause) ?? systemReason(cause as NodeJS.ErrnoException)
   return new Error(`store ${JSON.stringify(url)}: cannot open ${path}: ${reason}`, { cause })
+}
+
+function systemReason({ code, message }: NodeJS.ErrnoException): string {
+  return code === undefined ? message : `${REASONS[code] ?? message} (${code})`
 }
 
 const REASONS: Readonly<Record<string, string>> = {

@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import { openStore } from '#core/store/open.ts'
 import type { Store } from '#core/store/store.ts'
 
@@ -43,7 +44,8 @@ const SHARED = {
 } as const
 
 function tell(step: string | number): void {
-  process.stdout.write(`${step}\n`)
+  // Not process.stdout, which may keep what it is given in this process: it would be killed with it, untold.
+  writeSync(1, `${step}\n`)
 }
 
 const [, , url = '', work = '', name = ''] = process.argv

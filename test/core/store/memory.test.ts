@@ -99,6 +99,26 @@ describe('counters in memory', () => {
     ])
   })
 
+  test('are searched for one that is spent when all seem in use, at most once a second', async () => {
+    const { clock, counters, take } = await open(7)
+    for (const key of ['a', 'b', 'c', 'd', 'e']) await take(key)
+    const brief = (key: string) => ({ ...limit(key), windowMs: 500 })
+    const takeBriefly = (key: string) =>
+      counters.reserve(key, [{ limit: brief(key), amount: 1 }], 1)
+    await takeBriefly('f')
+    await takeBriefly('g')
+    clock.advance(1_000)
+    await take('h')
+    await take('i')
+    await expect(take('j')).rejects.toThrow(/all 7 counters are in use/)
+    await counters.reset([limit('a')])
+    await expect(takeBriefly('k')).resolves.toMatchObject({ ok: true })
+    clock.advance(999)
+    await expect(take('j')).rejects.toThrow(/all 7 counters are in use/)
+    clock.advance(1)
+    await expect(take('j')).resolves.toBeUndefined()
+  })
+
   test('are kept while a hold may still be settled', async () => {
     const { clock, counters, take } = await open(1)
     await counters.reserve('x', [{ limit: limit('a'), amount: 0 }], 5_000)

@@ -123,16 +123,21 @@ describe('opening a file', () => {
     )
   })
 
-  test('finds damage', async () => {
+  test.for([
+    ['pages of rubbish', (page: Buffer) => page.fill(0xa5)],
+    ['a page that counts too many cells', (page: Buffer) => page.writeUInt16BE(0xffff, 3)],
+    ['a row where none may be', (page: Buffer) => page.writeUInt8(0x05, 0)],
+  ] as const)('finds damage: %s', async ([, damage]) => {
     const path = join(await temporaryFolder(), 'store.db')
     const store = await openStore(`sqlite:${path}`, clock)
     const rows = Array.from({ length: 200 }, (_, n) => store.ledger.append('usage', { n }))
     await Promise.all(rows)
     await store.close()
     const bytes = await readFile(path)
-    // Everything but the header and the schema.
-    bytes.fill(0xa5, 4_096 * 3)
+    damage(bytes.subarray(-4_096))
     await writeFile(path, bytes)
-    await expect(open(`sqlite:${path}`)).rejects.toThrow(/the file is damaged/)
+    await expect(open(`sqlite:${path}`)).rejects.toThrow(
+      /^store ".*": cannot open .*: the file is damaged/,
+    )
   })
 })

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { openStore } from '#core/store/open.ts'
 import type { Counters, Limit } from '#core/store/store.ts'
 import { testAgainstOracle } from './contract/oracle.ts'
@@ -153,6 +153,23 @@ describe('a store in a file', () => {
     other.exec('COMMIT')
     other.close()
     expect(await appended).toBe(1)
+  })
+
+  test('gives up on a lock that is held for too long', async () => {
+    const { store, path } = await openFile()
+    const other = new DatabaseSync(path)
+    onTestFinished(() => other.close())
+    other.exec('BEGIN IMMEDIATE')
+    const start = performance.now()
+    const machine = vi.spyOn(performance, 'now').mockReturnValue(start)
+    onTestFinished(() => machine.mockRestore())
+    const appended = store.ledger.append('usage', {})
+    const outcome = appended.catch((cause: unknown) => String(cause))
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    machine.mockReturnValue(start + 5_000)
+    expect(await outcome).toMatch(/another process held the write lock for too long/)
+    other.exec('COMMIT')
+    expect(await store.ledger.append('usage', {})).toBe(1)
   })
 
   test('says that the file has reached its size, keeps what it has, and still reads', async () => {

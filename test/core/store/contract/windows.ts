@@ -168,6 +168,17 @@ export function testWindows(open: Open): void {
       expect(await store.counters.read([limit])).toMatchObject([{ remaining: 0 }])
     })
 
+    test('gives nothing back of a token that has refilled in part', async ({ skip }) => {
+      const { store, clock = skip() } = await open()
+      const early = await reserve(store.counters, limit, 1)
+      // 0.7 of that token is back, so that giving it back now would make 1.7 of it.
+      clock.advance(100)
+      await reserve(store.counters, limit, 5)
+      await store.counters.settle(early.id, [0])
+      clock.advance(200)
+      expect(await store.counters.read([limit])).toMatchObject([{ remaining: 6 }])
+    })
+
     test('takes a new rate from the moment it is told', async ({ skip }) => {
       const { store, clock = skip() } = await open()
       const stopped = { ...limit, limit: 0 }
@@ -212,6 +223,19 @@ export function testWindows(open: Open): void {
       clock.advance(1)
       expect(await reserve(store.counters, limit, 2)).toMatchObject({ ok: true })
       expect(await reserve(store.counters, limit, 3)).toMatchObject({ retryAfterMs: Infinity })
+    })
+
+    test('is given back once, also when the clock steps back after expiry', async ({ skip }) => {
+      const { store, clock = skip() } = await open()
+      // Two others, so that nothing has swept the one that expires.
+      await reserve(store.counters, limit, 0)
+      await reserve(store.counters, limit, 0)
+      const early = await reserve(store.counters, limit, 1, 999)
+      clock.advance(999)
+      await reserve(store.counters, limit, 1)
+      clock.advance(-1)
+      expect(await store.counters.settle(early.id, [1])).toBe(true)
+      expect(await store.counters.read([limit])).toMatchObject([{ remaining: 1 }])
     })
   })
 }
