@@ -30,7 +30,9 @@ export async function openDestination(
     minLength: BATCH_BYTES,
     maxLength: Math.max(bufferBytes, BATCH_BYTES),
     mkdir: true,
+    contentMode: 'buffer',
   })
+  const sink = stream as unknown as { write(piece: Buffer): boolean }
   try {
     await once(stream, 'ready')
   } catch (cause) {
@@ -81,7 +83,8 @@ export async function openDestination(
     stream: {
       write(line) {
         isDirty = true
-        stream.write(line)
+        // As bytes: the stream would count those of all that waits anew with each line of text.
+        sink.write(Buffer.from(line))
       },
     },
     close: () => (closing ??= end()),

@@ -253,6 +253,13 @@ describe('logging', () => {
       await tested.clock.advance(1_000)
       expect(tested.metric('log_lines_dropped_total')).toBeGreaterThan(0)
       expect(tested.log.some(({ message }) => message === 'log lines dropped')).toBe(true)
+      // Told once, however often it is tried again.
+      for (let count = 0; count < 20; count++) {
+        await tested.request(CHAT, ANSWER)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      const told = tested.log.filter(({ message }) => message === 'log not written')
+      expect(told).toHaveLength(1)
     })
   })
 
