@@ -5,13 +5,14 @@ import type { Expression, Part, Scope, Trace } from './expression.ts'
 import { Frame, LIMITS, type Recorder, type Run } from './limits.ts'
 import { buildNode, leaves, possibleStrings, type Node } from './node.ts'
 import type { ExtraOperator } from './operator.ts'
-import { Parser, type ExpressionProblem } from './parse.ts'
+import { Parser } from './parse.ts'
+import type { ExpressionProblem } from './place.ts'
 import { ALL_ROOTS } from './roots.ts'
 import { checkSize, isTruthy } from './values.ts'
 
 export { ExpressionError, LIMITS } from './limits.ts'
 export type { ExtraOperator } from './operator.ts'
-export type { ExpressionProblem } from './parse.ts'
+export type { ExpressionProblem } from './place.ts'
 
 /** What an expression may use, by the place that it stands in. */
 export interface ExpressionContext {

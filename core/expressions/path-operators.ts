@@ -1,7 +1,8 @@
 import type { Json } from '../kit/json.ts'
 import { ExpressionError, type Frame, type Run } from './limits.ts'
 import { possibleStrings, type Node } from './node.ts'
-import type { At, Parser } from './parse.ts'
+import type { Parser } from './parse.ts'
+import type { At } from './place.ts'
 import { orNull, type Getter, type Reference } from './references.ts'
 import { computedSegments, readPath, toNumber, toText } from './values.ts'
 
