@@ -58,7 +58,7 @@ export function compileChain(steps: readonly LiveStep[], options: ChainOptions):
   function wrap(exchange: LiveExchange, index: number, top: number): void | Promise<void> {
     const step = steps[index]!
     if (!step.hooks.handle) return down(exchange, index + 1, top)
-    return callHandle(step, index, exchange).then(() => up(exchange, index - 1, top))
+    return callHandle(step, index, exchange).then(() => up(exchange, index, top))
   }
 
   async function finish(exchange: LiveExchange, top: number): Promise<void> {

@@ -179,7 +179,8 @@ class HttpListener implements Listener {
     server.requestTimeout = timeouts.requestMs
     server.keepAliveTimeout = timeouts.keepAliveMs
     const possible = possibleConnections()
-    if (limits.connections > possible) {
+    // Half of what was asked for still serves; less is for somebody to hear of.
+    if (limits.connections > possible * 2) {
       this.#services.log.warn('the limit of open files allows fewer connections', {
         configured: limits.connections,
         possible,

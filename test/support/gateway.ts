@@ -14,6 +14,8 @@ export interface TestGateway extends Gateway {
   readonly logs: readonly LogLine[]
   /** Writes another config and reloads. */
   change(yaml: string): ReturnType<Gateway['reload']>
+  /** Closes it and removes its files. */
+  end(): Promise<void>
 }
 
 export interface LogLine {
@@ -29,8 +31,18 @@ export interface TestGatewayOptions {
   readonly now?: () => number
 }
 
-/** Starts a real gateway on free loopback ports; it is closed when the test is over. `yaml` needs no server block. */
+/** Starts a real gateway on free loopback ports; it is closed when the test is over. */
 export async function startTestGateway(
+  yaml: string,
+  options: TestGatewayOptions = {},
+): Promise<TestGateway> {
+  const gateway = await openTestGateway(yaml, options)
+  onTestFinished(() => gateway.end())
+  return gateway
+}
+
+/** The same for several tests; who opens it ends it. */
+export async function openTestGateway(
   yaml: string,
   { env = {}, plugins = [], now }: TestGatewayOptions = {},
 ): Promise<TestGateway> {
@@ -48,10 +60,6 @@ export async function startTestGateway(
     log: capture(logs),
     ...(now === undefined ? {} : { now }),
   })
-  onTestFinished(async () => {
-    await gateway.close({ delayMs: 0 })
-    await rm(folder, { recursive: true, force: true })
-  })
   return Object.assign(gateway, {
     file,
     folder,
@@ -59,6 +67,10 @@ export async function startTestGateway(
     async change(changed: string) {
       await writeFile(file, complete(changed))
       return gateway.reload()
+    },
+    async end() {
+      await gateway.close({ delayMs: 0 })
+      await rm(folder, { recursive: true, force: true })
     },
   })
 }

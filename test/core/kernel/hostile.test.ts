@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { HARMLESS, HOSTILE } from '../../cases/hostile.ts'
-import { type GatewayLike, startGatewayLike } from './gateway-like.ts'
+import { type GatewayUnderFire, startGatewayUnderFire } from './gateway-under-fire.ts'
 import { rawClient } from './listener-fixture.ts'
 
 const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: a.example\r\n\r\n'
 
-let gateway: GatewayLike
+let gateway: GatewayUnderFire
 let before = 0
 
 beforeAll(async () => {
-  gateway = await startGatewayLike()
+  gateway = await startGatewayUnderFire()
 })
 
 afterAll(() => gateway.close())
