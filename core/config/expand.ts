@@ -6,6 +6,9 @@ import { expected, shown, unknownHint } from './validate.ts'
 /** Steps that one route may have, so that pipelines which use each other twice cannot double without end. */
 const MAX_STEPS = 500
 
+/** Pipelines that may use each other in a row. */
+const MAX_DEPTH = 32
+
 /** One step as it was written, with its plugin's name found. */
 export interface WrittenStep {
   /** Its place in the tree: `pipelines`, `edge`, 1. */
@@ -52,6 +55,11 @@ export class Expander {
     if (cycle !== -1) {
       const ring = [...this.#open.slice(cycle), name].join(' → ')
       this.#problems.add(asker, { message: `pipelines use each other in a circle: ${ring}` })
+      return undefined
+    }
+    if (this.#open.length === MAX_DEPTH) {
+      const message = `pipelines use each other more than ${MAX_DEPTH} deep`
+      this.#problems.add(asker, { message })
       return undefined
     }
     this.#open.push(name)

@@ -9,14 +9,14 @@ import { Expander, type WrittenStep } from './expand.ts'
 import { fingerprint } from './fingerprint.ts'
 import { freeze } from './freeze.ts'
 import { GATEWAY } from './gateway-schema.ts'
-import type { Config, PluginCatalog, PluginSource, UpstreamConfig } from './model.ts'
+import type { Config, PluginCatalog, PluginSource, RouteConfig, UpstreamConfig } from './model.ts'
 import { checkOrder, lacksFacts, ProtocolCheck } from './order.ts'
 import { allPlugins, findPlugins } from './plugins.ts'
 import { ProblemList } from './problem-list.ts'
 import { formatPosition, type Problem } from './problems.ts'
 import { readConfig, type ReadOptions } from './read.ts'
 import { type BuiltRoute, buildRoute, stepsOf } from './route-builder.ts'
-import type { Infer } from './schema.ts'
+import type { Infer, Schema } from './schema.ts'
 import { buildServer, type PortOverrides } from './server.ts'
 import { shadowOf } from './shadow.ts'
 import { StepChecker } from './steps.ts'
@@ -50,7 +50,7 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Lo
   // Where a file could not be read, all that it would have held would seem to be missing.
   if (!source.isComplete) return { config: undefined, problems: problems.sorted(), files }
   const loader = new Loader(source, problems, options)
-  const config = await loader.load(file, files)
+  const config = loader.isOversized ? undefined : await loader.load(file, files)
   return { config: problems.hasErrors ? undefined : config, problems: problems.sorted(), files }
 }
 
@@ -61,7 +61,7 @@ class Loader {
   readonly #problems: ProblemList
   readonly #options: LoadOptions
   readonly #compiler: Compiler
-  readonly #faults: readonly Fault[]
+  readonly #faulty: ReadonlyMap<unknown, ReadonlySet<unknown>>
   /** What was checked by the schema. A part is only to be read where it is sound. */
   readonly #value: Options
   readonly #printed: JsonObject
@@ -75,19 +75,27 @@ class Loader {
     problems.addFaults([], faults)
     this.#value = value as Options
     this.#printed = printed as JsonObject
-    this.#faults = faults.filter(({ severity }) => severity === 'error')
+    this.#faulty = faultyEntries(faults)
+  }
+
+  /** True where a section has more entries than the gateway takes: looking at each of them would only take time. */
+  get isOversized(): boolean {
+    return Object.entries(GATEWAY.properties).some(([section, schema]: [string, Schema]) => {
+      const entries = Object.keys(this.#source.tree[section] ?? {}).length
+      return entries > (schema.maxProperties ?? schema.maxItems ?? Infinity)
+    })
   }
 
   async load(file: string, files: readonly string[]): Promise<Config> {
     const { env, port, adminPort } = this.#options
     const problems = this.#problems
-    const server = this.#isSound(['server'])
+    const server = this.#isSound('server')
       ? buildServer(this.#value.server, { port, adminPort }, problems)
       : undefined
     const upstreams = this.#upstreams()
     const routes = await this.#routes(upstreams, server?.limits.bodyBytes ?? 0)
     this.#compiler.checkDefinitions(problems)
-    const store = this.#isSound(['store']) ? this.#store() : ''
+    const store = this.#isSound('store') ? this.#store() : ''
     const printed = { ...this.#printed, routes: routes.map((route) => route.printed) }
     const { pipelines: _spliced, include: _merged, ...effective } = printed as JsonObject
     const variables = this.#variables(env)
@@ -117,7 +125,7 @@ class Loader {
     const upstreams = new Map<string, UpstreamConfig>()
     for (const name of Object.keys(this.#written('upstreams'))) {
       const at = ['upstreams', name]
-      if (this.#isSound(at)) {
+      if (this.#isSound('upstreams', name)) {
         const options = this.#value.upstreams[name]!
         const printed = (this.#printed['upstreams'] as JsonObject)[name] as JsonObject
         const built = buildUpstream(name, options, printed, this.#source, this.#problems)
@@ -150,7 +158,7 @@ class Loader {
     }
     const routes = list.flatMap((_, index): BuiltRoute[] => {
       const at = ['routes', index]
-      if (!this.#isSound(at)) return []
+      if (!this.#isSound('routes', index)) return []
       const printed = (this.#printed['routes'] as JsonObject[])[index]!
       return [buildRoute(this.#value.routes[index]!, printed, stepLists[index]!, at, parts)]
     })
@@ -161,7 +169,7 @@ class Loader {
   async #plugins(steps: readonly WrittenStep[]): Promise<ReadonlyMap<string, Plugin>> {
     const sources = new Map<string, PluginSource>()
     for (const name of Object.keys(this.#written('plugins'))) {
-      if (!this.#isSound(['plugins', name])) continue
+      if (!this.#isSound('plugins', name)) continue
       const { from, trust, allow } = this.#value.plugins[name]!
       const { file } = this.#problems.locate(['plugins', name])
       const folder = path.dirname(path.resolve(this.#options.cwd ?? process.cwd(), file))
@@ -182,7 +190,8 @@ class Loader {
       : []
     const protocols = new ProtocolCheck()
     const ids = new Map<string, Segments>()
-    for (const [index, { config, steps, at }] of routes.entries()) {
+    const earlier: RouteConfig[] = []
+    for (const { config, steps, at } of routes) {
       checkOrder(steps, problems, known)
       for (const step of steps) protocols.add(step, config.match.protocol)
       const first = ids.get(config.id)
@@ -190,8 +199,8 @@ class Loader {
         const message = `the id ${JSON.stringify(config.id)} is taken by the route at ${this.#place(first)}`
         problems.add([...at, 'id'], { message })
       } else ids.set(config.id, at)
-      const earlier = routes.slice(0, index).map((route) => route.config)
       const taker = shadowOf(config.match, earlier)
+      earlier.push(config)
       if (taker === undefined) continue
       problems.add(at, {
         message: `this route never matches: all that it would take goes to the route ${JSON.stringify(taker.id)} at ${formatPosition(taker.position)}`,
@@ -229,12 +238,28 @@ class Loader {
     return isObject(value) ? value : {}
   }
 
-  /** True where the schema found no error in a part. */
-  #isSound(part: Segments): boolean {
-    return !this.#faults.some(({ segments }) =>
-      part.every((segment, index) => segments[index] === segment),
-    )
+  /** True where the schema found no error in a section, or in one entry of it. */
+  #isSound(section: string, entry?: string | number): boolean {
+    const faulty = this.#faulty.get(section)
+    if (faulty === undefined) return true
+    return entry !== undefined && !faulty.has(WHOLE) && !faulty.has(entry)
   }
+}
+
+/** Stands for a section as a whole, among its entries. */
+const WHOLE = Symbol('whole')
+
+/** The sections that have errors, with the entries that the errors are in. */
+function faultyEntries(faults: readonly Fault[]): Map<unknown, Set<unknown>> {
+  const entries = new Map<unknown, Set<unknown>>()
+  for (const { severity, segments } of faults) {
+    if (severity !== 'error') continue
+    const [section, entry = WHOLE] = segments
+    const known = entries.get(section)
+    if (known) known.add(entry)
+    else entries.set(section, new Set([entry]))
+  }
+  return entries
 }
 
 /** Stands in for an upstream with faults, so that its name is known and nothing else is said of it. */

@@ -18,6 +18,7 @@ const KEYWORDS: Readonly<Record<string, 'plain' | 'schema' | 'list' | 'map'>> = 
   additionalProperties: 'schema',
   propertyNames: 'schema',
   minProperties: 'plain',
+  maxProperties: 'plain',
   items: 'schema',
   minItems: 'plain',
   maxItems: 'plain',

@@ -12,6 +12,9 @@ export interface Remark {
   readonly severity?: 'error' | 'warning'
 }
 
+/** Problems that one load tells of; the rest are only counted. */
+const MAX_PROBLEMS = 500
+
 /** Gathers the problems of one load, each once, and gives them out in file order. */
 export class ProblemList {
   readonly #source: ConfigTree
@@ -32,9 +35,10 @@ export class ProblemList {
     const { message, hint, side = 'value', severity = 'error' } = remark
     const position = this.locate(segments, side)
     const path = formatPath(segments)
+    const problem = { severity, position, path, message, ...(hint === undefined ? {} : { hint }) }
+    if (!this.#unread.has(placeKey(position, path))) this.#keep(problem)
+    else if (severity === 'warning') this.#soften(problem)
     // What could not be read has been told of; that it does not fit either is no news.
-    if (this.#unread.has(placeKey(position, path))) return
-    this.#keep({ severity, position, path, message, ...(hint === undefined ? {} : { hint }) })
   }
 
   /** Tells of faults below a place. */
@@ -51,13 +55,29 @@ export class ProblemList {
     return [...this.#problems.values()].some(({ severity }) => severity === 'error')
   }
 
-  /** In the order of the files, then by line and column. */
+  /** In the order of the files, then by line and column. Where there are too many to tell, errors go first. */
   sorted(): readonly Problem[] {
-    const rank = ({ file }: Position) => this.#source.sources.indexOf(file)
-    return [...this.#problems.values()].sort(
+    const all = [...this.#problems.values()]
+    const errors = all.filter(({ severity }) => severity === 'error')
+    const told = all.length <= MAX_PROBLEMS || errors.length === 0 ? all : errors
+    const ranks = new Map(this.#source.sources.map((name, rank) => [name, rank]))
+    const rank = ({ file }: Position) => ranks.get(file) ?? -1
+    told.sort(
       ({ position: a }, { position: b }) =>
         rank(a) - rank(b) || a.line - b.line || a.column - b.column,
     )
+    const kept = told.slice(0, MAX_PROBLEMS)
+    const left = all.length - kept.length
+    if (left === 0) return kept
+    const { severity, position } = kept.at(-1)!
+    const message = `${left.toLocaleString('en')} more problems`
+    return [...kept, { severity, position, path: '', message }]
+  }
+
+  /** The reader did not know that what it misses is only a secret. */
+  #soften(problem: Problem): void {
+    const key = placeKey(problem.position, problem.message)
+    if (this.#problems.has(key)) this.#problems.set(key, problem)
   }
 
   // One pipeline may be looked at for many routes, so the same fault is found again.

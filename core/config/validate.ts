@@ -148,6 +148,8 @@ class Walk {
         if (value !== '' && origin !== undefined && isLiteral(origin)) {
           this.#fault(path, SECRET_WRITTEN, SECRET_HINT, 'value', 'warning')
         }
+        const missing = origin?.parts?.find((part) => part.missing)?.missing
+        if (missing) this.#fault(path, missing.message, missing.hint, 'value', 'warning')
         const secret = new Secret(value)
         // That there is none is no secret.
         return { value: secret, printed: value === '' ? '' : secret }
@@ -187,7 +189,12 @@ class Walk {
   }
 
   #map(schema: Schema, map: JsonObject, path: Segments): Converted {
-    const { properties = {}, required = [], minProperties } = schema
+    const { properties = {}, required = [], minProperties, maxProperties } = schema
+    const size = Object.keys(map).length
+    if (maxProperties !== undefined && size > maxProperties) {
+      this.#fault(path, `expected a map of at most ${counted(maxProperties, 'entry')}, got ${size}`)
+      return NOTHING
+    }
     const entries: [string, Converted][] = []
     for (const [key, value] of Object.entries(map)) {
       const below = this.#optionSchema(schema, key, path)
@@ -198,7 +205,7 @@ class Walk {
       if (Object.hasOwn(map, key)) continue
       this.#fault(path, `missing option ${JSON.stringify(key)}`, about(key, properties[key]))
     }
-    if (minProperties !== undefined && Object.keys(map).length < minProperties) {
+    if (minProperties !== undefined && size < minProperties) {
       this.#fault(path, `expected a map of ${atLeast(minProperties, 'entry')}`)
     }
     for (const [key, option] of Object.entries(properties)) {
@@ -337,11 +344,15 @@ export function expected(schema: Schema): string {
     .join(' or ')
 }
 
+/** Names that are compared with a wrong one. */
+const MAX_KNOWN = 1_000
+
 /** `did you mean x?` where a name is near, else what there is. */
 export function unknownHint(given: string, known: readonly string[]): string | undefined {
+  // Many wrong names against many right ones would take minutes.
+  if (known.length === 0 || known.length > MAX_KNOWN) return undefined
   const near = suggest(given, known)
   if (near !== undefined) return `did you mean ${near}?`
-  if (known.length === 0) return undefined
   const listed = known.slice(0, 16).join(', ')
   return `accepted: ${listed}${known.length > 16 ? ', …' : ''}`
 }

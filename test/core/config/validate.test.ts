@@ -167,6 +167,7 @@ describe('validate and ajv', () => {
           propertyNames: fc.constantFrom<Schema>({ maxLength: 1 }, { pattern: '^[a-z]+$' }),
           required: fc.uniqueArray(key, { maxLength: 2 }),
           minProperties: count,
+          maxProperties: count,
         },
         { requiredKeys: ['type'] },
       ),
