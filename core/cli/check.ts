@@ -30,6 +30,7 @@ Needs no network and no keys. Exit code 0: it would load; 1: it would not.`,
       env: terminal.env,
       cwd: terminal.cwd,
       catalog,
+      allowMissingSecrets: true,
     })
     const isGood = config !== undefined && (!values.strict || problems.length === 0)
     if (values.json) {

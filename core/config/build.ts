@@ -211,7 +211,11 @@ class Builder {
   #scalar(node: Scalar.Parsed): Built {
     const filled = this.#filled.get(node)
     if (filled) {
-      if ('parts' in filled) return filled
+      if ('parts' in filled) {
+        const missing = filled.parts.find((part) => part.missing)?.missing
+        if (missing) this.#source.error(node.range[0], this.#path, missing.message, missing.hint)
+        return filled
+      }
       this.#source.error(node.range[0], this.#path, filled.message, filled.hint)
       return { value: String(node.value) }
     }

@@ -1,18 +1,13 @@
 import path from 'node:path'
 import type { Json } from '../kit/json.ts'
 import { FileError, readTextFile } from './files.ts'
-import type { Part } from './tree.ts'
+import type { Part, Refusal } from './tree.ts'
 
 /** A secret or a certificate is far smaller; a log file named by mistake is not read. */
 const MAX_FILE_BYTES = 65_536
 /** Characters that all `${…}` of one config may become. */
 const MAX_CHARACTERS = 16 * 1_048_576
 
-/** Why a scalar cannot be filled in, and what to do. */
-interface Refusal {
-  readonly message: string
-  readonly hint: string
-}
 
 /** What a scalar became, and of which parts; or why it could not. */
 export type Interpolated = { readonly value: Json; readonly parts: readonly Part[] } | Refusal
@@ -32,11 +27,14 @@ const FORMS = 'accepted are ${NAME}, ${NAME:-default} and ${file:PATH}; $${ stan
  */
 export class Interpolator {
   readonly #env: Readonly<Record<string, string | undefined>>
+  readonly #allowsMissing: boolean
   readonly #contents = new Map<string, Promise<string>>()
   #characters = 0
 
-  constructor(env: Readonly<Record<string, string | undefined>>) {
+  /** With `allowsMissing`, what is not there leaves its `${…}` in place, as a part that says what is wrong. */
+  constructor(env: Readonly<Record<string, string | undefined>>, allowsMissing = false) {
     this.#env = env
+    this.#allowsMissing = allowsMissing
   }
 
   /** Absolute paths of all that `${file:…}` named, whether it could be read or not. */
@@ -51,7 +49,7 @@ export class Interpolator {
   async fill(text: string, folder: string, isPlain: boolean): Promise<Interpolated> {
     const parts: Part[] = []
     for (const piece of split(text)) {
-      const part = await this.#resolve(piece, folder)
+      const part = standIn(await this.#resolve(piece, folder), piece, this.#allowsMissing)
       if ('message' in part) return part
       this.#characters += part.text.length
       if (this.#characters > MAX_CHARACTERS) {
@@ -95,6 +93,16 @@ export class Interpolator {
       return { message: `cannot read \${file:${name}}: ${error.message}`, hint }
     }
   }
+}
+
+/** What was not there, as a part with the text that the file has; a fault that no environment could mend stays one. */
+function standIn(found: Part | Refusal, piece: Piece, isAllowed: boolean): Part | Refusal {
+  if (!isAllowed || !('message' in found)) return found
+  if (piece.kind === 'variable') {
+    return { from: 'env', text: `\${${piece.name}}`, name: piece.name, missing: found }
+  }
+  if (piece.kind !== 'file') return found
+  return { from: 'file', text: `\${file:${piece.name}}`, name: piece.name, missing: found }
 }
 
 const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\}/y

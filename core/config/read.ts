@@ -22,6 +22,11 @@ export interface ReadOptions {
   readonly cwd?: string
   /** Stands in for what the main file holds, such as a config that is not saved yet. */
   readonly text?: string
+  /**
+   * A secret that is not there is a warning: for commands that look at a config on a machine without keys. All else that
+   * is missing stays an error.
+   */
+  readonly allowMissingSecrets?: boolean
 }
 
 /**
@@ -48,12 +53,12 @@ class Reader {
   #isComplete = true
   #characters = 0
 
-  constructor(file: string, { env, cwd, text }: ReadOptions) {
+  constructor(file: string, { env, cwd, text, allowMissingSecrets }: ReadOptions) {
     this.#name = file
     this.#path = path.resolve(cwd ?? process.cwd(), file)
     this.#text = text
     this.#positions = new Positions({ file, line: 1, column: 1 })
-    this.#interpolator = new Interpolator(env)
+    this.#interpolator = new Interpolator(env, allowMissingSecrets)
   }
 
   async run(): Promise<void> {

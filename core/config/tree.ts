@@ -12,12 +12,20 @@ export function kindOf(value: Json): string {
   return typeof value === 'number' ? 'a number' : String(value)
 }
 
+/** Why a `${…}` cannot be filled in, and what to do. */
+export interface Refusal {
+  readonly message: string
+  readonly hint: string
+}
+
 /** One piece of an interpolated scalar, and where its text came from. A `default` stands in the file, as `text` does. */
 export interface Part {
   readonly from: 'text' | 'env' | 'default' | 'file'
   readonly text: string
   /** The variable, or the path as it was written; undefined for `text`. */
   readonly name?: string
+  /** Set where there was nothing to fill in, and the config is only looked at, not run. */
+  readonly missing?: Refusal
 }
 
 /** Where one entry of a map or list was written. For a list item, `key` is where its value stands. */
@@ -60,6 +68,11 @@ export class Positions {
   isLiteral(container: object, key: string | number): boolean {
     const parts = this.of(container, key)?.parts
     return parts?.every((part) => part.from === 'text' || part.from === 'default') ?? true
+  }
+
+  /** What a value's `${…}` misses; undefined where all was there. */
+  missing(container: object, key: string | number): Refusal | undefined {
+    return this.of(container, key)?.parts?.find((part) => part.missing)?.missing
   }
 
   /** The nearest known position of a path: of its key or its value, else of the last parent that a file holds. */

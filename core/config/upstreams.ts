@@ -173,6 +173,8 @@ function buildHeaders(
         const remark = { message: SECRET_WRITTEN, hint: SECRET_HINT, severity: 'warning' } as const
         problems.add(place, remark)
       }
+      const missing = source.positions.missing(written, name)
+      if (missing) problems.add(place, { ...missing, severity: 'warning' })
     } else built[field] = value
     const already = (printed['headers'] as Record<string, unknown>)[name]
     shown[name] = built[field] instanceof Secret ? built[field] : already
