@@ -145,7 +145,7 @@ function applyAlias(exchange: LiveExchange, { models }: UpstreamConfig): void {
   const entry = models.find(({ pattern }) => pattern === model)
   if (entry?.as === undefined) return
   const { req } = exchange
-  if (isObject(req.body)) req.body = { ...(req.body as { [key: string]: Json }), model: entry.as }
+  if (isObject(req.body)) req.body = { ...req.body, model: entry.as }
   else req.path = req.path.replace(`/models/${model}`, `/models/${entry.as}`)
 }
 

@@ -77,7 +77,7 @@ export class Generation {
    */
   adopt(old: Generation): void {
     const keys = new Map(this.routes.map((route) => [route.config.id, route.key]))
-    for (const [exchange, route] of [...old.#exchanges]) {
+    for (const [exchange, route] of old.#exchanges) {
       if (keys.get(route.config.id) !== route.key) continue
       old.leave(exchange)
       this.enter(exchange, route)
@@ -93,7 +93,7 @@ export class Generation {
 
   /** Ends what still runs, each in the way of its protocol. */
   cut(reason: Error): void {
-    for (const exchange of [...this.#exchanges.keys()]) exchange.end(reason)
+    for (const exchange of this.#exchanges.keys()) exchange.end(reason)
   }
 }
 
@@ -247,7 +247,7 @@ class Held {
 
   /** Steps close in reverse order, before the upstreams that they may still use. */
   async release(): Promise<void> {
-    for (const key of this.#stepKeys.splice(0).reverse()) await this.#steps.release(key)
+    for (const key of this.#stepKeys.splice(0).toReversed()) await this.#steps.release(key)
     for (const key of this.#upstreamKeys.splice(0)) await this.#upstreams.release(key)
   }
 }
@@ -292,7 +292,7 @@ function keyOf(step: StepConfig): string {
 
 /** Positions of the steps that have something, innermost first. */
 function positions(steps: readonly LiveStep[], has: (step: LiveStep) => boolean): number[] {
-  return steps.flatMap((step, index) => (has(step) ? [index] : [])).reverse()
+  return steps.flatMap((step, index) => (has(step) ? [index] : [])).toReversed()
 }
 
 /** One plugin's admin routes come from its first live step that has some. */

@@ -136,7 +136,7 @@ export function openHost(step: StepConfig, services: HostServices): OpenHost {
   return {
     host,
     revoke() {
-      for (const takeBack of [...undo]) takeBack()
+      for (const takeBack of undo) takeBack()
       closeMetrics()
       controller.abort(new Error('the step was closed'))
     },

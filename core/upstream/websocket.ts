@@ -64,8 +64,16 @@ export function shakeHands(options: HandshakeOptions): Handshake {
     method: 'GET',
     path: head.path,
     headers: [
-      ...['host', authorityOf(target), 'connection', 'Upgrade', 'upgrade', 'websocket'],
-      ...['sec-websocket-version', '13', 'sec-websocket-key', key],
+      'host',
+      authorityOf(target),
+      'connection',
+      'Upgrade',
+      'upgrade',
+      'websocket',
+      'sec-websocket-version',
+      '13',
+      'sec-websocket-key',
+      key,
       ...head.headers,
     ],
     setHost: false,
@@ -97,12 +105,13 @@ export function shakeHands(options: HandshakeOptions): Handshake {
     resolve({ status: 101, headers, session, body: Buffer.alloc(0), endpoint, key: credential })
   })
   request.on('response', (response) => {
-    void readRefusal(response).then((body) => {
+    const refuse = (body: Buffer) => {
       clearTimeout(timer)
       const headers = answerHead(response.headers, options.isHttpDialect)
       const status = response.statusCode!
       resolve({ status, headers, session: undefined, body, endpoint, key: credential })
-    }, fail)
+    }
+    readRefusal(response).then(refuse, fail)
   })
   request.end()
   return { answer: promise, abort: fail }

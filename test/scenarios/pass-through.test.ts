@@ -105,13 +105,14 @@ test('a client that leaves before the answer ends the request at the upstream', 
     res.on('close', () => left.resolve())
     req.resume().on('end', () => began.resolve())
   })
-  const { url } = await startTestGateway(chat(upstream.url))
+  const { url, generation } = await startTestGateway(chat(upstream.url))
   const req = request(`${url}/v1/chat/completions`, { method: 'POST' })
   req.on('error', () => {})
   req.end('{}')
   await began.promise
   req.destroy()
   await left.promise
+  await expect.poll(() => generation.exchanges).toBe(0)
 })
 
 test('a stream that the upstream cuts ends with an error event of the dialect', async () => {

@@ -1,0 +1,176 @@
+/** `npm run bench`: see README.md beside this file. */
+import { execFile, spawn } from 'node:child_process'
+import { cpus } from 'node:os'
+import { parseArgs, promisify } from 'node:util'
+import { pinned, type Proxy, start, startNginx, startPortkey, startSluice } from './proxies.ts'
+
+const run = promisify(execFile)
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '9' },
+    seconds: { type: 'string', default: '2' },
+    only: { type: 'string', default: 'pass,pipeline,sse,websocket,start' },
+  },
+})
+const rounds = Number(values.rounds)
+const seconds = Number(values.seconds)
+const wanted = new Set(values.only.split(','))
+
+const upstream = await start(1, process.execPath, ['test/bench/upstream.ts'], /(\d+)\n/)
+const upstreamPort = Number(upstream.line[1])
+
+const config = (pipeline: string) => `
+upstreams:
+  model: { dialect: openai-chat, url: "http://127.0.0.1:${upstreamPort}/v1", keys: ["\${BENCH_KEY:-key}"] }
+  live: { dialect: http, url: "ws://127.0.0.1:${upstreamPort}" }
+routes:
+  - { id: chat, match: { api: openai-chat }, upstream: model, pipeline: ${pipeline} }
+  - id: live
+    match: { path: /live, protocol: websocket }
+    upstream: live
+    pipeline: []
+server: { websocket: { messagesPerSecond: 1000000 } }
+`
+const log = '{ logging: { destination: /dev/null } }'
+const twelve = `
+      - ${log}
+      - filter: { id: method, allow: { eq: [$req.method, POST] } }
+      - filter: { id: agent, deny: { startsWith: [{ default: [$req.headers.user-agent, ""] }, bad-] } }
+      - filter: { id: model, deny: { not: [{ in: [$req.body.model, [gpt-4o, gpt-4o-mini]] }] } }
+      - filter: { id: size, deny: { gt: [{ length: $req.body.messages }, 100] } }
+      - transformers: { id: headers, input: [{ type: addHeaders, headers: { x-team: red, x-tier: gold } }] }
+      - transformers: { id: fields, input: [{ type: removeFields, fields: [metadata.internal] }] }
+      - transformers: { id: cap, input: [{ type: modifyBody, rules: [{ set: max_tokens, value: { min: [{ default: [$req.body.max_tokens, 1024] }, 4096] } }] }] }
+      - transformers: { id: tag, input: [{ type: modifyBody, rules: [{ set: user, value: gateway }] }] }
+      - filter: { id: temperature, deny: { gt: [{ default: [$req.body.temperature, 0] }, 2] } }
+      - transformers: { id: answer, output: [{ type: addHeaders, headers: { x-served-by: sluice } }] }
+      - filter: { id: host, allow: { ne: [$req.host, forbidden.example] } }`
+const rewrite = `
+      - ${log}
+      - transformers: { output: [{ type: modifyBody, rules: [{ set: model, value: renamed }] }] }`
+
+interface Row {
+  readonly proxy: string
+  /** CPU microseconds per unit, one per round. */
+  readonly cost: number[]
+}
+
+/** Measures every proxy once per round, in turn, and every other round backwards. */
+async function measure(kind: string, proxies: readonly Proxy[]): Promise<Row[]> {
+  const rows = proxies.map((proxy) => ({ proxy: proxy.name, cost: [] as number[] }))
+  // Warm: the compilers of two of three have work to do first.
+  for (const proxy of proxies) await loadOn(kind, proxy, Math.max(2, seconds))
+  for (let round = 0; round < rounds; round++) {
+    const order = proxies.map((_, index) => (round % 2 === 0 ? index : proxies.length - 1 - index))
+    for (const index of order) rows[index]!.cost.push(await loadOn(kind, proxies[index]!, seconds))
+  }
+  return rows
+}
+
+async function loadOn(kind: string, proxy: Proxy, duration: number): Promise<number> {
+  const args = ['test/bench/load.ts', kind, String(proxy.port), String(duration), proxy.headers]
+  const before = proxy.cpu()
+  const { stdout } = await run(...pinned(1, process.execPath, args))
+  const spent = proxy.cpu() - before
+  const { completed, failed } = JSON.parse(stdout) as { completed: number; failed: number }
+  if (failed > 0) throw new Error(`${proxy.name}: ${failed} of ${completed} failed`)
+  return spent / completed
+}
+
+function report(title: string, rows: readonly Row[]): void {
+  const base = rows.find(({ proxy }) => proxy === 'nginx')
+  process.stdout.write(`\n${title}\n`)
+  for (const { proxy, cost } of rows) {
+    const ratios = base ? cost.map((value, round) => value / base.cost[round]!) : []
+    const ratio = base ? `  ${median(ratios).toFixed(2)}× nginx (${span(ratios)})` : ''
+    process.stdout.write(
+      `  ${proxy.padEnd(20)}${median(cost).toFixed(1).padStart(8)} µs (${span(cost)})${ratio}\n`,
+    )
+  }
+}
+
+function median(numbers: readonly number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b)
+  return (
+    (sorted[Math.floor((sorted.length - 1) / 2)]! + sorted[Math.ceil((sorted.length - 1) / 2)]!) / 2
+  )
+}
+
+function span(numbers: readonly number[]): string {
+  return `${Math.min(...numbers).toFixed(2)}–${Math.max(...numbers).toFixed(2)}`
+}
+
+async function compare(
+  title: string,
+  kind: string,
+  starts: readonly (() => Promise<Proxy | undefined>)[],
+) {
+  const proxies: Proxy[] = []
+  try {
+    for (const begin of starts) {
+      const proxy = await begin()
+      if (proxy) proxies.push(proxy)
+    }
+    report(title, await measure(kind, proxies))
+  } finally {
+    for (const proxy of proxies) await proxy.stop()
+  }
+}
+
+/** From spawn to the ready line, and the memory a moment later. */
+async function measureStart(): Promise<void> {
+  const times: number[] = []
+  const memory: number[] = []
+  for (let round = 0; round < rounds; round++) {
+    const began = performance.now()
+    const args = ['core/cli/main.ts', 'run', '--port', '0', '--admin-port', '0', '--json']
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    await new Promise((resolve) => child.stdout.once('data', resolve))
+    times.push(performance.now() - began)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    const { stdout } = await run('ps', ['-o', 'rss=', '-p', String(child.pid)])
+    memory.push(Number(stdout) / 1_024)
+    child.kill('SIGINT')
+    await new Promise((resolve) => child.once('exit', resolve))
+  }
+  process.stdout.write(
+    `\nstart\n  ready after ${median(times).toFixed(0)} ms (${span(times)}), idle ${median(memory).toFixed(0)} MB (${span(memory)})\n`,
+  )
+}
+
+try {
+  process.stdout.write(
+    `${cpus()[0]?.model}, ${cpus().length} cores, Node ${process.version}, ${rounds} rounds of ${seconds} s\n`,
+  )
+  const nginx = () => startNginx(upstreamPort)
+  const pass = () => startSluice('sluice', config('[]'))
+  if (wanted.has('pass')) {
+    await compare('pass-through, CPU per request', 'pass', [
+      nginx,
+      pass,
+      () => startPortkey(upstreamPort),
+    ])
+  }
+  if (wanted.has('pipeline')) {
+    await compare('twelve steps, CPU per request', 'pass', [
+      nginx,
+      pass,
+      () => startSluice('sluice, 12 steps', config(twelve)),
+    ])
+  }
+  if (wanted.has('sse')) {
+    await compare('server-sent events, CPU per event', 'sse', [
+      nginx,
+      () => startSluice('sluice, passed', config('[]')),
+      () => startSluice('sluice, observed', config(`[${log}]`)),
+      () => startSluice('sluice, rewritten', config(rewrite)),
+      () => startPortkey(upstreamPort),
+    ])
+  }
+  if (wanted.has('websocket')) {
+    await compare('WebSocket, CPU per message of 1 KB there and back', 'websocket', [nginx, pass])
+  }
+  if (wanted.has('start')) await measureStart()
+} finally {
+  upstream.child.kill()
+}
