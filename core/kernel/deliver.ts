@@ -1,6 +1,5 @@
 import type { RouteConfig, UpstreamConfig } from '../config/model.ts'
 import { GatewayError } from '../errors.ts'
-import type { Json } from '../kit/json.ts'
 import { isObject } from '../kit/json.ts'
 import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../upstream/upstream.ts'
 import { limitBody, readBody } from './body.ts'
