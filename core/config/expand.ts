@@ -1,7 +1,7 @@
 import { isObject, type Json, type JsonObject } from '../kit/json.ts'
 import type { ProblemList } from './problem-list.ts'
 import type { Segments } from './tree.ts'
-import { expected, shown, unknownHint } from './validate.ts'
+import { expected, shown, unknownHint } from './wording.ts'
 
 /** Steps that one route may have, so that pipelines which use each other twice cannot double without end. */
 const MAX_STEPS = 500

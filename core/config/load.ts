@@ -22,7 +22,8 @@ import { shadowOf } from './shadow.ts'
 import { StepChecker } from './steps.ts'
 import type { ConfigTree, Segments } from './tree.ts'
 import { buildUpstream } from './upstreams.ts'
-import { type Fault, shown, validate } from './validate.ts'
+import { type Fault, validate } from './validate.ts'
+import { shown } from './wording.ts'
 
 /** What a config is loaded with. */
 export interface LoadOptions extends ReadOptions, PortOverrides {

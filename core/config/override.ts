@@ -3,7 +3,7 @@ import type { WrittenStep } from './expand.ts'
 import type { ProblemList } from './problem-list.ts'
 import type { CheckedStep, StepChecker } from './steps.ts'
 import type { Segments } from './tree.ts'
-import { unknownHint } from './validate.ts'
+import { unknownHint } from './wording.ts'
 
 /** Lays a route's `override` over its steps: by id, or by the name of a plugin that has one step here. */
 export function applyOverride(

@@ -4,7 +4,7 @@ import type { PluginCatalog, PluginSource } from './model.ts'
 import { pluginFaults } from './plugin-check.ts'
 import type { ProblemList } from './problem-list.ts'
 import type { Segments } from './tree.ts'
-import { unknownHint } from './validate.ts'
+import { unknownHint } from './wording.ts'
 
 /**
  * Loads the plugins that steps use, and those that the config names itself. One that is unknown, fails to load or

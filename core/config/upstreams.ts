@@ -7,7 +7,7 @@ import type { EndpointConfig, UpstreamConfig } from './model.ts'
 import type { ProblemList } from './problem-list.ts'
 import type { Infer } from './schema.ts'
 import type { ConfigTree, Segments } from './tree.ts'
-import { SECRET_HINT, SECRET_WRITTEN } from './validate.ts'
+import { SECRET_HINT, SECRET_WRITTEN } from './wording.ts'
 
 type Options = Infer<typeof GATEWAY.properties.upstreams.additionalProperties>
 

@@ -3,10 +3,25 @@ import { formatBytes, parseBytes } from '../kit/bytes.ts'
 import { formatDuration, parseDuration } from '../kit/duration.ts'
 import { isObject, type Json, type JsonObject } from '../kit/json.ts'
 import { Secret } from '../kit/secret.ts'
-import { suggest } from '../kit/suggest.ts'
 import { canonical } from './canonical.ts'
 import type { ExpressionScope, OptionKind, Schema } from './schema.ts'
 import type { Origin, Segments } from './tree.ts'
+import { codePoints, coerce, hasForm, hasType, isSame } from './value-types.ts'
+import {
+  about,
+  atLeast,
+  counted,
+  example,
+  expected,
+  isLiteral,
+  leaveOut,
+  nearest,
+  SECRET_HINT,
+  SECRET_WRITTEN,
+  secretShown,
+  shown,
+  unknownHint,
+} from './wording.ts'
 
 /** Something wrong, or doubtful, at a place below the value that was validated. */
 export interface Fault {
@@ -301,107 +316,6 @@ interface Trial {
   readonly faults: readonly Fault[]
 }
 
-/** What is said of a secret that stands in the file itself. */
-export const SECRET_WRITTEN = 'a secret is written out here'
-
-/** What to do about it. */
-export const SECRET_HINT = 'use ${NAME} or ${file:/run/secrets/name}'
-
-/** True where all of a value's text stands in the config file. */
-export function isLiteral(origin: Origin): boolean {
-  return origin.parts?.every(({ from }) => from === 'text' || from === 'default') ?? true
-}
-
-/** A value for a message: as JSON, cut short; as `${NAME}` where it came from outside, for that may be a secret. */
-export function shown(value: Json, origin?: Origin): string {
-  if (origin?.parts !== undefined && !isLiteral(origin)) {
-    return `the value of ${origin.parts
-      .filter(({ from }) => from !== 'text')
-      .map(asWritten)
-      .join('')}`
-  }
-  if (Array.isArray(value) && value.length > 0) return 'a list'
-  if (isObject(value) && Object.keys(value).length > 0) return 'a map'
-  const text = JSON.stringify(value)
-  return text.length > 80 ? `${text.slice(0, 76)}…"` : text
-}
-
-/** What a schema accepts, in words that fit behind `expected`. */
-export function expected(schema: Schema): string {
-  if (schema.title !== undefined) return schema.title
-  if (schema.const !== undefined) return JSON.stringify(schema.const)
-  if (schema.enum !== undefined) {
-    const values = schema.enum.map((value) => JSON.stringify(value))
-    return values.length === 1 ? values[0]! : `one of ${values.join(', ')}`
-  }
-  if (schema['x-kind'] === 'duration') return 'a duration such as 30s or 5m'
-  if (schema['x-kind'] === 'bytes') return 'a size such as 64kb or 10mb'
-  if (schema['x-kind'] === 'expression') return 'an expression'
-  if (schema.anyOf !== undefined) return schema.anyOf.map(expected).join(' or ')
-  if (schema.pattern !== undefined) return `text of the form ${schema.pattern}`
-  return typesOf(schema)
-    .map((type) => TYPE_NAMES[type] ?? type)
-    .join(' or ')
-}
-
-/** Names that are compared with a wrong one. */
-const MAX_KNOWN = 1_000
-
-/** `did you mean x?` where a name is near, else what there is. */
-export function unknownHint(given: string, known: readonly string[]): string | undefined {
-  // Many wrong names against many right ones would take minutes.
-  if (known.length === 0 || known.length > MAX_KNOWN) return undefined
-  const near = suggest(given, known)
-  if (near !== undefined) return `did you mean ${near}?`
-  const listed = known.slice(0, 16).join(', ')
-  return `accepted: ${listed}${known.length > 16 ? ', …' : ''}`
-}
-
-const TYPE_NAMES: Readonly<Record<string, string>> = {
-  string: 'text',
-  number: 'a number',
-  integer: 'a whole number',
-  boolean: 'true or false',
-  array: 'a list',
-  object: 'a map',
-  null: 'null',
-}
-
-function typesOf(schema: Schema): readonly string[] {
-  if (schema.type === undefined) return []
-  return typeof schema.type === 'string' ? [schema.type] : schema.type
-}
-
-function hasType(schema: Schema, value: Json): boolean {
-  const types = typesOf(schema)
-  return types.length === 0 || types.some((type) => isOfType(type, value))
-}
-
-function isOfType(type: string, value: Json): boolean {
-  switch (type) {
-    case 'integer':
-      return Number.isInteger(value)
-    case 'number':
-      return typeof value === 'number' && Number.isFinite(value)
-    case 'array':
-      return Array.isArray(value)
-    case 'object':
-      return isObject(value)
-    case 'null':
-      return value === null
-    default:
-      return typeof value === type
-  }
-}
-
-/** True where a branch was probably meant: the type is right, so that what is wrong lies deeper. */
-function hasForm(schema: Schema, value: Json): boolean {
-  if (schema['x-kind'] === 'expression') return true
-  if (schema.const !== undefined || schema.enum !== undefined) return false
-  if (schema.anyOf !== undefined) return schema.anyOf.some((branch) => hasForm(branch, value))
-  return typesOf(schema).length > 0 && hasType(schema, value)
-}
-
 /** The option whose constant tells the branches apart, such as `type`. */
 function tagOf(trials: readonly Trial[]): string | undefined {
   const [first, ...others] = trials.map(({ branch }) => branch.properties ?? {})
@@ -419,77 +333,9 @@ function holdsSecret(origin: Origin | undefined): boolean {
   )
 }
 
-const SECRET_NAME = /key|token|secret|passw|credential|auth/i
+export const SECRET_NAME = /key|token|secret|passw|credential|auth/i
 
 function printNumber(kind: OptionKind | undefined, value: number): Json {
   if (kind === 'duration' && Number.isInteger(value)) return formatDuration(value)
   return kind === 'bytes' ? formatBytes(value) : value
-}
-
-/** What came out of `${…}` in the type that the schema asks for: an unquoted key of digits is text all the same. */
-function coerce(schema: Schema, value: Json, origin: Origin | undefined): Json {
-  if (origin?.parts === undefined || typeof value === 'object' || schema.anyOf !== undefined) {
-    return value
-  }
-  const types = typesOf(schema)
-  if (typeof value !== 'string') {
-    const isText = types.includes('string') && !hasType(schema, value)
-    return isText ? origin.parts.map(({ text }) => text).join('') : value
-  }
-  if (types.includes('integer') || types.includes('number')) {
-    if (/^-?\d{1,15}(\.\d{1,15})?$/.test(value)) return Number(value)
-  }
-  if (types.includes('boolean') && (value === 'true' || value === 'false')) return value === 'true'
-  return value
-}
-
-function asWritten({ from, name = '' }: { from: string; name?: string }): string {
-  return from === 'file' ? `\${file:${name}}` : `\${${name}}`
-}
-
-function secretShown(value: Json): string {
-  if (typeof value === 'string') return value === '' ? '""' : 'text'
-  if (Array.isArray(value)) return 'a list'
-  return isObject(value) ? 'a map' : typeof value
-}
-
-function nearest(accepted: readonly Json[], value: Json): string | undefined {
-  if (typeof value !== 'string') return undefined
-  const near = suggest(
-    value,
-    accepted.filter((one) => typeof one === 'string'),
-  )
-  return near === undefined ? undefined : `did you mean ${near}?`
-}
-
-function leaveOut(schema: Schema, value: Json): string | undefined {
-  return value === null && schema.default !== undefined ? 'leave it out for the default' : undefined
-}
-
-function example(schema: Schema): string | undefined {
-  const first = schema.examples?.[0]
-  return first === undefined ? undefined : `for example ${JSON.stringify(first)}`
-}
-
-function about(key: string, schema: Schema | undefined): string | undefined {
-  if (schema?.const !== undefined) return `write ${key}: ${JSON.stringify(schema.const)}`
-  return schema?.description
-}
-
-function atLeast(count: number, noun: string): string {
-  return `at least ${counted(count, noun)}`
-}
-
-function counted(count: number, noun: string): string {
-  if (count === 1) return `1 ${noun}`
-  return `${count} ${noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`}`
-}
-
-/** JSON Schema counts code points (2020-12 validation §6.3.1), not UTF-16 units. */
-function codePoints(text: string): number {
-  return Array.from(text).length
-}
-
-function isSame(a: Json, b: Json | undefined): boolean {
-  return a === b || (typeof a === 'object' && b !== undefined && canonical(a) === canonical(b))
 }
