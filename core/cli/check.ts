@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { catalog } from '#plugins/index.ts'
+import { catalog } from './catalog.ts'
 import { loadConfig } from '../config/load.ts'
 import { formatProblem } from '../config/problems.ts'
 import { type Command, UsageError } from './command.ts'

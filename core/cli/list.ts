@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { catalog } from '#plugins/index.ts'
+import { catalog } from './catalog.ts'
 import { STAGES } from '../sdk.ts'
 import type { Command } from './command.ts'
 

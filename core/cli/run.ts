@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { catalog } from '#plugins/index.ts'
+import { catalog } from './catalog.ts'
 import { ConfigError, formatProblem } from '../config/problems.ts'
 import { type Gateway, startGateway } from '../kernel/gateway.ts'
 import { createLogger } from '../kernel/log.ts'

@@ -1,12 +1,9 @@
 import { EventEmitter } from 'node:events'
-import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import type { StepConfig } from '../config/model.ts'
 import type { JsonObject } from '../kit/json.ts'
 import type { Events, FetchAnswer, Host, Logger } from '../sdk.ts'
 import type { Store } from '../store/store.ts'
+import { loadModule } from './load-module.ts'
 import { withFields } from './log.ts'
 import type { MetricRegistry } from './metrics.ts'
 
@@ -151,12 +148,4 @@ function hostsIn(options: unknown, found = new Set<string>()): ReadonlySet<strin
     for (const value of Object.values(options)) hostsIn(value, found)
   }
   return found
-}
-
-async function loadModule(specifier: string, folder: string): Promise<unknown> {
-  const name = specifier.startsWith('npm:') ? specifier.slice(4) : specifier
-  const isPath = /^\.{0,2}\//.test(name)
-  const file = isPath ? resolve(folder, name) : createRequire(resolve(folder, '_')).resolve(name)
-  if (file.endsWith('.json')) return JSON.parse(await readFile(file, 'utf8')) as unknown
-  return import(pathToFileURL(file).href)
 }

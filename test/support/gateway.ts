@@ -5,7 +5,7 @@ import { onTestFinished } from 'vitest'
 import type { PluginCatalog } from '#core/config/model.ts'
 import { type Gateway, startGateway } from '#core/kernel/gateway.ts'
 import type { Logger, Plugin } from '#core/sdk.ts'
-import { catalog as firstParty } from '#plugins/index.ts'
+import { catalog as known } from '#core/cli/catalog.ts'
 
 /** A gateway of a test, with its config file and what it logged. */
 export interface TestGateway extends Gateway {
@@ -28,6 +28,8 @@ export interface TestGatewayOptions {
   readonly env?: Record<string, string>
   /** Plugins of the test, beside the first-party ones. */
   readonly plugins?: readonly Plugin[]
+  /** Further files beside the config, by name. */
+  readonly files?: Readonly<Record<string, string>>
   readonly now?: () => number
 }
 
@@ -44,10 +46,11 @@ export async function startTestGateway(
 /** The same for several tests; who opens it ends it. */
 export async function openTestGateway(
   yaml: string,
-  { env = {}, plugins = [], now }: TestGatewayOptions = {},
+  { env = {}, plugins = [], files = {}, now }: TestGatewayOptions = {},
 ): Promise<TestGateway> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-'))
   const file = join(folder, 'gateway.yaml')
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text)
   await writeFile(file, complete(yaml))
   const logs: LogLine[] = []
   const gateway = await startGateway({
@@ -84,14 +87,17 @@ function complete(yaml: string): string {
 
 function withPlugins(plugins: readonly Plugin[]): PluginCatalog {
   return {
-    names: [...firstParty.names, ...plugins.map(({ name }) => name)],
+    ...known,
+    names: [...known.names, ...plugins.map(({ name }) => name)],
     load: async (name) =>
-      plugins.find((plugin) => plugin.name === name) ?? (await firstParty.load(name)),
+      plugins.find((plugin) => plugin.name === name) ?? (await known.load(name)),
   }
 }
 
 function capture(logs: LogLine[]): Logger {
-  const at = (level: string) => (message: string, fields: object = {}) =>
-    void logs.push({ level, message, fields })
+  const at =
+    (level: string) =>
+    (message: string, fields: object = {}) =>
+      void logs.push({ level, message, fields })
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
