@@ -70,7 +70,7 @@ function run(exchange: LiveExchange, route: LiveRoute, log: Logger): void {
 }
 
 /** RFC 9110 §9.3.1: a body has no meaning with these methods, and has been used to smuggle requests. */
-function checkBody({ req }: LiveExchange, { config }: LiveRoute): void {
+export function checkBody({ req }: LiveExchange, { config }: Pick<LiveRoute, 'config'>): void {
   if (!req.hasBody || config.allowBody || !BODYLESS.has(req.method)) return
   throw new GatewayError('BAD_REQUEST', `a body is not accepted with ${req.method} here`, {
     headers: { connection: 'close' },
