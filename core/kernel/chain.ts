@@ -1,7 +1,7 @@
 import { GatewayError } from '../errors.ts'
-import type { AnswerHeaders, Context, RequestPatch, ResponsePatch } from '../exchange.ts'
+import type { AnswerHeaders, RequestPatch, ResponsePatch } from '../exchange.ts'
 import type { LiveExchange } from './exchange.ts'
-import { adoptKoaAnswer, showAnswerToKoa } from './koa.ts'
+import { adoptKoaAnswer, type MakeContext, showAnswerToKoa } from './koa.ts'
 import { applyRequestPatch, applyResponsePatch, type LiveStep, stepFailed } from './step.ts'
 
 /** What a chain needs from outside. */
@@ -12,8 +12,8 @@ export interface ChainOptions {
   readonly readBody: (exchange: LiveExchange) => Promise<void>
   /** Position of the first step that reads the body; the number of steps where only `deliver` does. */
   readonly bodyAt: number | undefined
-  /** Makes Koa's context, for the first step that wraps. */
-  readonly context: (exchange: LiveExchange) => Context
+  /** Makes Koa's context, for the first step that wraps; undefined where none does. */
+  readonly context: MakeContext | undefined
 }
 
 /** Runs an exchange through a route's steps, down and up. No promise is made where no step needs one. */
@@ -85,7 +85,7 @@ export function compileChain(steps: readonly LiveStep[], options: ChainOptions):
   }
 
   async function callHandle(step: LiveStep, index: number, exchange: LiveExchange): Promise<void> {
-    const ctx = (exchange.ctx ??= context(exchange))
+    const ctx = (exchange.ctx ??= context!(exchange))
     const reenters = step.config.plugin.attempts !== undefined
     let calls = 0
     let head: { status: number; headers: AnswerHeaders } | undefined

@@ -6,7 +6,7 @@ import { type Chain, compileChain } from './chain.ts'
 import { createDeliver, type LiveUpstream } from './deliver.ts'
 import type { LiveExchange } from './exchange.ts'
 import { type HostServices, openHost } from './host.ts'
-import { createContexts } from './koa.ts'
+import { createContexts, type MakeContext } from './koa.ts'
 import { withFields } from './log.ts'
 import { type Plan, planRoute } from './plan.ts'
 import { readJsonBody } from './request-body.ts'
@@ -108,7 +108,7 @@ export class GenerationFactory {
   readonly #openUpstream: (config: UpstreamConfig) => Upstream
   readonly #steps = new SharedPool<OpenStep>((step) => step.close())
   readonly #upstreams = new SharedPool<Upstream>((upstream) => upstream.close())
-  readonly #contexts: ReturnType<typeof createContexts>
+  #contexts: Promise<MakeContext> | undefined
   #made = 0
 
   constructor(
@@ -117,7 +117,6 @@ export class GenerationFactory {
   ) {
     this.#services = services
     this.#openUpstream = openUpstream
-    this.#contexts = createContexts((err) => services.log.error('koa step failed', { err }))
   }
 
   /**
@@ -129,8 +128,9 @@ export class GenerationFactory {
     try {
       const upstreams = await this.#liveUpstreams(config, held)
       const steps = await this.#liveSteps(config, held)
+      const context = await this.#contextFor(steps.values())
       const routes = compileRoutes(config).map((matcher) =>
-        this.#route(matcher, steps, upstreams, config),
+        this.#route(matcher, steps, upstreams, config, context),
       )
       return new Generation({
         number: ++this.#made,
@@ -179,11 +179,19 @@ export class GenerationFactory {
     return live
   }
 
+  async #contextFor(steps: Iterable<LiveStep>): Promise<MakeContext | undefined> {
+    if (![...steps].some(({ hooks }) => hooks.handle)) return undefined
+    const { log } = this.#services
+    this.#contexts ??= createContexts((err) => log.error('koa step failed', { err }))
+    return this.#contexts
+  }
+
   #route(
     matcher: RouteMatcher,
     live: ReadonlyMap<string, LiveStep>,
     upstreams: ReadonlyMap<string, LiveUpstream>,
     { server }: Config,
+    context: MakeContext | undefined,
   ): LiveRoute {
     const route: RouteConfig = matcher.config
     const steps = route.steps
@@ -204,7 +212,7 @@ export class GenerationFactory {
         answerBytes: server.limits.bodyBytes,
         replays: plan.replays,
       }),
-      context: this.#contexts,
+      context,
     })
     return {
       ...matcher,

@@ -1,15 +1,16 @@
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
-import Koa from 'koa'
 import type { Context } from '../exchange.ts'
 import type { Json } from '../kit/json.ts'
 import { readableSource } from '../kit/readable-source.ts'
 import type { LiveExchange } from './exchange.ts'
 
-/** Makes Koa's own context for an exchange. The kernel writes the answer, so Koa is told not to. */
-export function createContexts(
-  onError: (error: Error) => void,
-): (exchange: LiveExchange) => Context {
+/** Makes Koa's own context for an exchange. */
+export type MakeContext = (exchange: LiveExchange) => Context
+
+/** Loads Koa, which only steps that wrap need. The kernel writes the answer, so Koa is told not to. */
+export async function createContexts(onError: (error: Error) => void): Promise<MakeContext> {
+  const { default: Koa } = await import('koa')
   const app = new Koa()
   app.silent = true
   app.on('error', onError)

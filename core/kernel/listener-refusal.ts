@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { STATUS_CODES } from 'node:http'
+import { STATUS_CODES } from '../kit/node-http.ts'
 import { http } from '../dialects/http.ts'
 import { GatewayError } from '../errors.ts'
 

@@ -1,6 +1,6 @@
+import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
-import * as ws from 'ws'
 import type { ServerConfig } from '../config/model.ts'
 import type { Message, MessagePatch } from '../exchange.ts'
 import type { Json } from '../kit/json.ts'
@@ -9,8 +9,10 @@ import type { LiveExchange } from './exchange.ts'
 import { type MakePassage, PassageError } from './relay.ts'
 import { type LiveStep, stepFailed } from './step.ts'
 
+const require = createRequire(import.meta.url)
+
 /** The two halves of a `ws` connection, which its types leave out. */
-const { Receiver, Sender } = ws as unknown as {
+interface Halves {
   Receiver: new (options: {
     isServer: boolean
     allowSynchronousEvents: boolean
@@ -48,6 +50,8 @@ export function showMessages(
   steps: readonly LiveStep[],
   limits: ServerConfig['websocket'],
 ): MakePassage {
+  // Loaded for the first session that is looked into: most gateways see none.
+  const { Receiver, Sender } = require('ws') as Halves
   const senders = new Map<boolean, Sender>()
   return (to, isFromClient, onReady) => {
     const sender = new Sender(to)
@@ -60,6 +64,7 @@ export function showMessages(
       hooks,
       limits,
       to,
+      Receiver,
       sender,
       isFromClient,
       answer,
@@ -73,6 +78,7 @@ interface PassageOptions {
   readonly hooks: readonly LiveStep[]
   readonly limits: ServerConfig['websocket']
   readonly to: Socket
+  readonly Receiver: Halves['Receiver']
   readonly sender: Sender
   readonly isFromClient: boolean
   /** Sends text back to where the messages come from. */
@@ -91,7 +97,7 @@ class MessagePassage {
 
   constructor(options: PassageOptions) {
     this.#options = options
-    const { limits, sender, isFromClient, onReady } = options
+    const { limits, Receiver, sender, isFromClient, onReady } = options
     this.#receiver = new Receiver({
       isServer: isFromClient,
       allowSynchronousEvents: true,

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { buildConnector } from 'undici'
+import { buildConnector } from './undici.ts'
 import { GatewayError } from '../errors.ts'
 import { formatDuration } from '../kit/duration.ts'
 import type { Guard } from './guard.ts'

@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
-import { Client } from 'undici'
+import { Client } from './undici.ts'
 import { GatewayError } from '../errors.ts'
 import type { Dial } from './connect.ts'
 

@@ -1,4 +1,4 @@
-import { errors } from 'undici'
+import { errors } from './undici.ts'
 import { GatewayError } from '../errors.ts'
 
 /** How far an attempt had come when it failed. */

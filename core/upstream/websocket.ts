@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { type IncomingMessage, request as httpRequest } from 'node:http'
+import { type IncomingMessage, request as httpRequest } from '../kit/node-http.ts'
 import type { Socket } from 'node:net'
 import { GatewayError } from '../errors.ts'
 import type { AnswerHeaders } from '../exchange.ts'
