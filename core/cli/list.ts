@@ -14,9 +14,16 @@ export const list: Command = {
       options: { json: { type: 'boolean', default: false } },
     })
     const plugins = await Promise.all(catalog.names.map((name) => catalog.load(name)))
-    plugins.sort((a, b) => STAGES.indexOf(a.stage) - STAGES.indexOf(b.stage) || compare(a.name, b.name))
+    plugins.sort(
+      (a, b) => STAGES.indexOf(a.stage) - STAGES.indexOf(b.stage) || compare(a.name, b.name),
+    )
     if (values.json) {
-      const rows = plugins.map(({ name, stage, summary, status }) => ({ name, stage, summary, status }))
+      const rows = plugins.map(({ name, stage, summary, status }) => ({
+        name,
+        stage,
+        summary,
+        status,
+      }))
       terminal.stdout(`${JSON.stringify(rows, null, 2)}\n`)
       return 0
     }

@@ -333,6 +333,7 @@ function holdsSecret(origin: Origin | undefined): boolean {
   )
 }
 
+/** What the names of variables have in them whose values must not be printed. */
 export const SECRET_NAME = /key|token|secret|passw|credential|auth/i
 
 function printNumber(kind: OptionKind | undefined, value: number): Json {

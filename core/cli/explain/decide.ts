@@ -265,7 +265,7 @@ function decide(
     return { decision: 'unknown', detail: `it cannot be set up here: ${setupError}` }
   }
   if (failure !== undefined && !(failure instanceof GatewayError)) {
-    const message = failure instanceof Error ? failure.message : String(failure)
+    const message = failure instanceof Error ? failure.message : JSON.stringify(failure)
     return { decision: 'unknown', detail: `it cannot be tried here: ${message}` }
   }
   if ((failure !== undefined || patch?.deny) && refusal) {
