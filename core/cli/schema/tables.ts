@@ -60,7 +60,7 @@ function rowsBelow(schema: Schema, path: string): string[][] {
 /** ` (type: addHeaders)` for a branch that a constant tells from the others. */
 function tagOf({ properties = {} }: Schema): string {
   const tag = Object.entries(properties).find(([, option]) => option.const !== undefined)
-  return tag === undefined ? '' : `{${tag[0]}: ${String(tag[1].const)}}`
+  return tag === undefined ? '' : `{${tag[0]}: ${inline(tag[1].const!)}}`
 }
 
 function typeOf(schema: Schema): string {
