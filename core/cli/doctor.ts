@@ -48,7 +48,7 @@ async function examine(
   const findings = await examineVersions(manifest)
   findings.push(...examineLimits(config?.server.limits.connections ?? 0, Date.now()))
   if (config === undefined) {
-    const [first] = problems.filter(({ severity }) => severity === 'error')
+    const first = problems.find(({ severity }) => severity === 'error')
     const rest = `sluice check ${file} tells all of it`
     findings.push(fail('config', first ? formatProblem(first) : 'cannot be loaded', rest))
     return findings

@@ -42,10 +42,11 @@ Anywhere else it becomes a package of its own, in a folder sluice-NAME.`,
 }
 
 /** Words that mean something else in a step, or in a script. */
-const TAKEN = new Set([
-  ...['use', 'plugin', 'prototype', 'toString', 'valueOf', 'hasOwnProperty'],
-  ...Object.keys(RESERVED),
-])
+const TAKEN: ReadonlySet<string> = new Set(
+  ['use', 'plugin', 'prototype', 'toString', 'valueOf', 'hasOwnProperty'].concat(
+    Object.keys(RESERVED),
+  ),
+)
 
 /** Asks the language itself: the name is to be bound by an import, in strict code. */
 function isBindable(name: string): boolean {

@@ -1,18 +1,20 @@
 import { parseArgs } from 'node:util'
-import { catalog } from './catalog.ts'
-import { ConfigError, formatProblem } from '../config/problems.ts'
-import { type Gateway, startGateway } from '../kernel/gateway.ts'
+import { loadConfig } from '../config/load.ts'
+import { ConfigError, formatProblem, type Problem } from '../config/problems.ts'
+import { type Gateway, type GatewayOptions, startGateway } from '../kernel/gateway.ts'
 import { createLogger } from '../kernel/log.ts'
+import { catalog } from './catalog.ts'
 import { type Command, type Terminal, UsageError } from './command.ts'
 
 /** Starts the gateway and serves until a signal ends it. */
 export const run: Command = {
   summary: 'Starts the gateway.',
-  usage: `usage: sluice run [FILE] [--port N] [--admin-port N] [--json] [--log-level LEVEL]
+  usage: `usage: sluice run [FILE] [--port N] [--admin-port N] [--strict] [--json] [--log-level LEVEL]
 
   FILE            the config; default ./gateway.yaml
   --port          listens here, whatever the config says; 0 picks a free port
   --admin-port    the same for the admin listener
+  --strict        refuses a config with warnings
   --json          says when it is ready as one line of JSON
   --log-level     debug, info, warn (default) or error: the gateway's own log on stderr
 
@@ -26,6 +28,7 @@ a second signal stops immediately.`,
       options: {
         port: { type: 'string' },
         'admin-port': { type: 'string' },
+        strict: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         'log-level': { type: 'string', default: 'warn' },
       },
@@ -36,26 +39,33 @@ a second signal stops immediately.`,
     if (!['debug', 'info', 'warn', 'error'].includes(level)) {
       throw new UsageError(`--log-level takes debug, info, warn or error, got ${level}`)
     }
+    const { cwd, env } = terminal
+    const port = portOf('--port', values.port)
+    const adminPort = portOf('--admin-port', values['admin-port'])
+    const options = { file, cwd, env, catalog, port, adminPort }
     let gateway: Gateway
     try {
-      gateway = await startGateway({
-        file,
-        cwd: terminal.cwd,
-        env: terminal.env,
-        catalog,
-        port: portOf('--port', values.port),
-        adminPort: portOf('--admin-port', values['admin-port']),
-        log: createLogger(level, 2),
-      })
+      if (values.strict) await refuseWarnings(options)
+      gateway = await startGateway({ ...options, log: createLogger(level, 2) })
     } catch (cause) {
       terminal.stderr(`${startFailure(cause)}\n`)
       return 1
     }
-    for (const warning of gateway.warnings) terminal.stderr(`${formatProblem(warning)}\n`)
+    sayProblems(gateway.warnings, terminal)
     sayReady(gateway, file, values.json, terminal)
-    await untilStopped(gateway)
+    await untilStopped(gateway, terminal)
     return 0
   },
+}
+
+/** Before anything listens. Throws a ConfigError with all that is wrong or doubtful. */
+async function refuseWarnings(options: Omit<GatewayOptions, 'log'>): Promise<void> {
+  const { problems } = await loadConfig(options.file, options)
+  if (problems.length > 0) throw new ConfigError(problems)
+}
+
+function sayProblems(problems: readonly Problem[], { stderr }: Terminal): void {
+  for (const problem of problems) stderr(`${formatProblem(problem)}\n`)
 }
 
 function portOf(option: string, text: string | undefined): number | undefined {
@@ -65,12 +75,20 @@ function portOf(option: string, text: string | undefined): number | undefined {
   throw new UsageError(`${option} takes a port from 0 to 65535, got ${JSON.stringify(text)}`)
 }
 
+/** What Node tells of a listener that could not be opened. */
+interface ListenFailure {
+  readonly address?: string
+  readonly port?: number
+}
+
 /** Problems as they are; a port in use and the like in one line; a bug with its stack. */
 function startFailure(cause: unknown): string {
   if (cause instanceof ConfigError) return cause.message
   if (!(cause instanceof Error)) return String(cause)
-  const { code } = cause as NodeJS.ErrnoException
-  if (code === 'EADDRINUSE') return `sluice: ${cause.message}\n  hint: another port with --port N`
+  const { code, address, port } = cause as NodeJS.ErrnoException & ListenFailure
+  if (code === 'EADDRINUSE') {
+    return `sluice: ${address}:${port} is in use by another program\n  hint: end that one, or take another port with --port N or --admin-port N`
+  }
   if (code === 'EACCES')
     return `sluice: ${cause.message}\n  hint: ports below 1024 need a privilege`
   return cause.stack ?? cause.message
@@ -86,18 +104,53 @@ function sayReady(gateway: Gateway, file: string, asJson: boolean, terminal: Ter
   }
   const admin = adminUrl === undefined ? '' : `, admin on ${adminUrl}`
   terminal.stdout(`sluice is ready on ${url}${admin} (${file})\n`)
+  // Somebody who has just typed `npm start` wants to see it answer.
+  const isWatched = terminal.isTerminal || terminal.env['npm_lifecycle_event'] === 'start'
+  if (isWatched && canTry(gateway)) terminal.stderr(tryHint(url))
+}
+
+/** True where a chat request needs nothing more than the gateway itself. */
+function canTry({ generation }: Gateway): boolean {
+  const { routes, upstreams } = generation.config
+  const isDemo = (name: string) => upstreams.get(name)?.dialects.includes('demo') ?? false
+  return routes.some(({ match, upstreams }) => {
+    const isChat = match.api.includes('openai-chat') || match.paths.includes(CHAT_PATH)
+    return isChat && match.hosts.length === 0 && upstreams.some(isDemo)
+  })
+}
+
+const CHAT_PATH = '/v1/chat/completions'
+
+function tryHint(url: string): string {
+  const body = '{"model":"demo","messages":[{"role":"user","content":"hello"}]}'
+  return `  try: curl ${url}${CHAT_PATH} -H 'content-type: application/json' -d '${body}'\n`
 }
 
 /** Waits for a signal and ends the gateway. A second signal ends the process. */
-async function untilStopped(gateway: Gateway): Promise<void> {
-  const onHangup = () => void gateway.reload()
-  process.on('SIGHUP', onHangup)
+async function untilStopped(gateway: Gateway, terminal: Terminal): Promise<void> {
+  let isStopping = false
+  // Stays while it stops: without a listener, a hangup would end the process and cut what is under way.
+  process.on('SIGHUP', () => {
+    if (!isStopping) void reload(gateway, terminal)
+  })
   const signal = await new Promise<NodeJS.Signals>((stop) => {
     process.once('SIGTERM', stop)
     process.once('SIGINT', stop)
   })
-  process.off('SIGHUP', onHangup)
+  isStopping = true
   for (const again of ['SIGTERM', 'SIGINT'] as const) process.once(again, () => process.exit(130))
   // A person at a terminal has no load balancer to wait for.
   await gateway.close(signal === 'SIGINT' ? { delayMs: 0 } : {})
+}
+
+async function reload(gateway: Gateway, terminal: Terminal): Promise<void> {
+  try {
+    const result = await gateway.reload()
+    sayProblems(result.ok ? result.warnings : result.problems, terminal)
+    if (!result.ok) terminal.stderr('sluice: config refused, the one before goes on\n')
+    else if (result.changed) terminal.stderr(`sluice: config reloaded (${result.generation})\n`)
+    else terminal.stderr('sluice: config unchanged\n')
+  } catch (cause) {
+    terminal.stderr(`sluice: reload failed: ${startFailure(cause)}\n`)
+  }
 }
