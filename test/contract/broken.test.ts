@@ -128,7 +128,7 @@ describe('a plugin is caught', () => {
   it('that holds on to a client who has left', async () => {
     const plugin = made(() => ({ done: () => delay(1_300) }))
     const life = await liveThrough(plugin, '- broken')
-    expect(life.hangUp).toEqual(['1 exchange is still there'])
+    expect(life.hangUp).toEqual(['2 exchanges are still there'])
   })
 
   it('that cannot be closed twice', async () => {

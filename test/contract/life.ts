@@ -117,7 +117,7 @@ async function hangUp(gateway: Gateway): Promise<string[]> {
     })
     return []
   } catch {
-    return [`${gateway.generation.exchanges} exchange is still there`]
+    return [`${gateway.generation.exchanges} exchanges are still there`]
   }
 }
 
