@@ -15,7 +15,7 @@ const MANIFEST_KEPT = '.package.json.kept'
 const TYPES_CONFIG = '.tsconfig.pack.json'
 /** Where a specifier stands that names a file of ours: `from '#core/sdk.ts'`, `import('./run.ts')`. */
 const SPECIFIER =
-  /(\bfrom\s*|\bimport\s*\(?\s*|\bnew URL\(\s*)(['"])((?:\.{1,2}\/|#)[^'"\n]+)\.ts\2/g
+  /(\bfrom\s*|\bimport\s*\(?\s*|\bnew URL\(\s*)(['"])((?:\.{1,2}\/|#)[^'"\n$]+)\.ts\2/g
 
 function pack(): void {
   for (const file of sources()) {

@@ -9,5 +9,6 @@ const http = process.getBuiltinModule('node:http')
 export const { createServer, request, STATUS_CODES } = http
 
 export const { ServerResponse } = http
+/** An instance of the class above. */
 export type ServerResponse = Http.ServerResponse
 export type { IncomingMessage, Server } from 'node:http'

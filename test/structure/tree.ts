@@ -22,10 +22,14 @@ export interface Import {
 }
 
 const STATEMENT =
-  /^(?:import|export)\s+(?:(?<type>type)\s+)?(?:(?<names>[\w*{][^'"`;]*?)\s+from\s+)?'(?<from>[^']+)'|\bimport\('(?<later>[^']+)'\)/gm
+  /^(?:import|export)\s+(?:(?<type>type)\s+)?(?:(?<names>[\w*{][^'"`;]*?)\s+from\s+)?'(?<from>[^']+)'|\b(?:import|require)\('(?<later>[^']+)'\)/gm
+
+/** A text of many lines, such as the source of another file that a command writes. */
+const TEMPLATE = /(?<=\breturn |= |\()`(?:\\.|[^`\\])*`/gs
 
 /** What a source file imports. */
-export function importsOf(file: string, text: string): readonly Import[] {
+export function importsOf(file: string, source: string): readonly Import[] {
+  const text = source.replaceAll(TEMPLATE, (template) => template.replaceAll(/[^\n]/g, ' '))
   return [...text.matchAll(STATEMENT)].map(({ index, groups = {} }) => {
     const { type, names = '', from, later } = groups
     const specifier = from ?? later ?? ''
