@@ -54,13 +54,14 @@ export function readBody(req: IncomingMessage, limitBytes: number): Promise<Buff
  * client leaves. Pauses the client while nobody reads. Destroying it does not touch the client's connection, so an
  * answer can still be sent; what remains of the body is thrown away. Throws BODY_TOO_LARGE where more was announced.
  */
-export function limitBody(req: IncomingMessage, limitBytes: number): Readable {
+export function limitBody(req: IncomingMessage, limitBytes: number): LimitedBody {
   const refusal = refusedBody(req, limitBytes)
   if (refusal !== undefined) throw refusal
   return new LimitedBody(req, limitBytes)
 }
 
-class LimitedBody extends Readable {
+/** A body on its way; see `limitBody`. */
+export class LimitedBody extends Readable {
   readonly #req: IncomingMessage
   readonly #limit: number
   #size = 0
@@ -71,6 +72,11 @@ class LimitedBody extends Readable {
     this.#req = req
     this.#limit = limit
     req.on('error', this.#onClose).on('close', this.#onClose)
+  }
+
+  /** How many bytes have come so far. */
+  get received(): number {
+    return this.#size
   }
 
   override _read(): void {
@@ -116,6 +122,8 @@ function wantBody(req: IncomingMessage): void {
 
 function refusedBody(req: IncomingMessage, limit: number): GatewayError | undefined {
   if (req.destroyed && !req.complete) return clientClosed()
+  // Its end would never come.
+  if (req.readableEnded) return new GatewayError('INTERNAL', 'a step has read the body itself')
   if (Number(req.headers['content-length'] ?? 0) > limit) return tooLarge(limit)
   return undefined
 }

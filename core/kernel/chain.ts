@@ -1,7 +1,7 @@
 import { GatewayError } from '../errors.ts'
 import type { AnswerHeaders, RequestPatch, ResponsePatch } from '../exchange.ts'
 import type { LiveExchange } from './exchange.ts'
-import { adoptKoaAnswer, type MakeContext, showAnswerToKoa } from './koa.ts'
+import { adoptKoaAnswer, bodyOfKoa, type MakeContext, resetKoa, showAnswerToKoa } from './koa.ts'
 import { applyRequestPatch, applyResponsePatch, type LiveStep, stepFailed } from './step.ts'
 
 /** What a chain needs from outside. */
@@ -88,39 +88,78 @@ export function compileChain(steps: readonly LiveStep[], options: ChainOptions):
     const ctx = (exchange.ctx ??= context!(exchange))
     const reenters = step.config.plugin.attempts !== undefined
     let calls = 0
-    let head: { status: number; headers: AnswerHeaders } | undefined
-    /** What came up from below through this step, so that it is not taken for the step's own failure. */
+    /** The answer's head before the first `next()`: where each attempt begins, and where a failed one leaves it. */
+    let head: { status: number; headers: Readonly<AnswerHeaders> } | undefined
+    let shown = bodyOfKoa(ctx)
+    /** The last `next()`, while it is not over. */
+    let below: Promise<void> | undefined
+    /** What the last `next()` threw, so that it is not taken for the step's own failure. */
     let fromBelow: unknown
 
-    async function next(): Promise<void> {
-      calls++
-      if (calls === 1) {
-        if (reenters) head = { status: exchange.res.status, headers: { ...exchange.res.headers } }
-      } else {
-        if (!reenters) throw new Error(`${step.config.id} called next() more than once`)
-        if (exchange.res.raw.headersSent)
-          throw new Error('next() was called after the answer began')
-        exchange.res.reset(head!)
-      }
+    function next(): Promise<void> {
+      const refusal = refusalOfNext()
+      const promise = refusal ? Promise.reject(refusal) : (below = goBelow())
+      // A step that does not wait for it must not make its failure an unhandled one.
+      promise.catch(() => undefined)
+      return promise
+    }
+
+    function refusalOfNext(): Error | undefined {
+      const { id } = step.config
+      if (below) return new Error(`${id} called next() before the last one was over`)
+      if (calls > 0 && !reenters) return new Error(`${id} called next() more than once`)
+      if (exchange.res.raw.headersSent)
+        return new Error(`${id} called next() after the answer began`)
+      return undefined
+    }
+
+    async function goBelow(): Promise<void> {
+      if (++calls > 1) forgetAnswer()
+      else head = { status: exchange.res.status, headers: exchange.res.headers }
+      fromBelow = undefined
       try {
         await down(exchange, index + 1, index + 1)
+        if (exchange.givenUp) throw exchange.givenUp
+        shown = showAnswerToKoa(exchange, ctx)
       } catch (cause) {
         fromBelow = cause
+        // What was refused on its way up must not be sent after all, by a step that answers instead.
+        if (!exchange.givenUp) forgetAnswer()
         throw cause
+      } finally {
+        below = undefined
       }
-      showAnswerToKoa(exchange, ctx)
+    }
+
+    function forgetAnswer(): void {
+      exchange.res.reset(head!)
+      shown = resetKoa(ctx)
+    }
+
+    /** What a step did not wait for is given up, and is over before the step's own answer counts. */
+    async function giveUpBelow(): Promise<void> {
+      const pending = below
+      exchange.giveUp(new GatewayError('INTERNAL', 'a step did not wait for the answer'))
+      await pending?.catch(() => undefined)
+      exchange.givenUp = undefined
     }
 
     try {
-      await step.hooks.handle!(ctx, next)
+      try {
+        await step.hooks.handle!(ctx, next)
+      } finally {
+        if (below) await giveUpBelow()
+      }
     } catch (cause) {
       if (cause === fromBelow) throw cause
       stepFailed(step, exchange, cause)
       if (fromBelow !== undefined) throw fromBelow
       if (calls === 0) await next()
     }
-    if (calls === 0) exchange.depth = index
-    adoptKoaAnswer(exchange, ctx)
+    // Its own answer, also in the place of an error, passes the steps above it only.
+    if (calls === 0 || fromBelow !== undefined) exchange.depth = index
+    adoptKoaAnswer(exchange, ctx, shown)
+    if (fromBelow !== undefined && !exchange.res.isAnswered) throw fromBelow
   }
 
   return (exchange) => down(exchange, 0, 0)
@@ -133,14 +172,14 @@ function isWanted(step: LiveStep, index: number, exchange: LiveExchange): boolea
   const whens = (exchange.whens ??= [])
   const known = whens[index]
   if (known !== undefined) return known
-  let isTrue = false
+  // Until it is known: a step whose `when` breaks hears nothing more of this exchange.
+  whens[index] = false
   try {
-    isTrue = when.test(exchange)
+    whens[index] = when.test(exchange)
   } catch (cause) {
     stepFailed(step, exchange, cause)
   }
-  whens[index] = isTrue
-  return isTrue
+  return whens[index]
 }
 
 function callRequest(

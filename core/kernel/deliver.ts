@@ -1,9 +1,10 @@
 import type { RouteConfig, UpstreamConfig } from '../config/model.ts'
 import { GatewayError } from '../errors.ts'
+import type { Headers } from '../exchange.ts'
 import { isObject } from '../kit/json.ts'
 import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../upstream/upstream.ts'
 import { limitBody, readBody } from './body.ts'
-import type { LiveExchange } from './exchange.ts'
+import type { LiveExchange, LiveRequest } from './exchange.ts'
 
 /** Bodies up to this size are gathered: one buffer costs less than a stream. Bytes. */
 const GATHER = 64 * 1024
@@ -22,6 +23,8 @@ export interface DeliverOptions {
   readonly readsAnswer: boolean
   /** Bytes of an answer that may be read as a whole. */
   readonly answerBytes: number
+  /** True where a step may ask for the token usage. */
+  readonly readsUsage: boolean
   /** True where a step may ask for a second attempt, so that the request body must be kept. */
   readonly replays: boolean
 }
@@ -31,22 +34,27 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
   const { route } = options
   return async (exchange) => {
     if (route.upstream === undefined && exchange.chosen === undefined) return
-    if (exchange.ended) throw exchange.ended
+    assertWanted(exchange)
     const live = chooseUpstream(exchange, options)
     const body = await requestBody(exchange, route.bodyBytes, options.replays)
-    if (exchange.ended) throw exchange.ended
-    applyAlias(exchange, live.config)
+    assertWanted(exchange)
     exchange.attempts++
     const { req } = exchange
+    const alias = aliasOf(exchange, live.config)
+    const sent = alias === undefined && !req.isReplaced ? body : writtenBody(req, alias)
+    // Tokens cannot be counted in what is compressed.
+    if (options.readsUsage && req.dialect !== 'http' && 'accept-encoding' in req.headers) {
+      req.headers['accept-encoding'] = 'identity'
+    }
     const totalMs = route.timeoutMs ?? live.config.timeouts.totalMs
     const request: UpstreamRequest = {
       id: exchange.id,
       method: req.method,
       dialect: req.dialect,
-      path: upstreamPath(req.path, route.stripPrefix),
+      path: upstreamPath(aliasedPath(req, alias), route.stripPrefix),
       query: req.search,
-      headers: req.headers,
-      body: req.isReplaced ? replacedBody(exchange) : body,
+      headers: sent === body ? req.headers : plainHeaders(req),
+      body: sent,
       client: { ip: req.ip, host: req.authority, protocol: req.scheme },
       deadline: exchange.now + Math.max(totalMs, 0),
       bufferUpTo: options.readsAnswer ? options.answerBytes : GATHER,
@@ -57,14 +65,24 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
     if (req.protocol === 'websocket') return connect(exchange, live, request)
     const attempt = live.upstream.send(request)
     exchange.cancel = (reason) => attempt.abort(reason)
-    const answer = await attempt.answer
-    if (exchange.ended) {
-      attempt.abort(exchange.ended)
-      throw exchange.ended
+    let answer: UpstreamAnswer
+    try {
+      answer = await attempt.answer
+      assertWanted(exchange)
+    } catch (cause) {
+      attempt.abort(cause as Error)
+      showFailure(exchange, live)
+      throw cause
     }
     showUpstream(exchange, live, answer)
     applyAnswer(exchange, answer)
   }
+}
+
+/** Throws where nobody waits for the answer any more. */
+function assertWanted({ ended, givenUp }: LiveExchange): void {
+  const reason = ended ?? givenUp
+  if (reason) throw reason
 }
 
 /** Opens a WebSocket to the upstream; the session waits on the exchange until the steps have agreed to it. */
@@ -82,9 +100,9 @@ async function connect(
   }
   exchange.cancel = (reason) => handshake.abort(reason)
   const answer = await handshake.answer
-  if (exchange.ended) {
+  if (exchange.ended ?? exchange.givenUp) {
     answer.session?.socket.destroy()
-    throw exchange.ended
+    assertWanted(exchange)
   }
   showUpstream(exchange, live, answer)
   applyAnswer(exchange, answer)
@@ -123,13 +141,38 @@ async function requestBody(exchange: LiveExchange, limit: number, replays: boole
     req.bytes = bytes
     return bytes
   }
-  return limitBody(req.raw, limit)
+  exchange.upload ??= limitBody(req.raw, limit)
+  return exchange.upload
 }
 
-function replacedBody({ req }: LiveExchange): Buffer | undefined {
-  if (req.body === undefined) return undefined
-  return Buffer.from(typeof req.body === 'string' ? req.body : JSON.stringify(req.body))
+/** The body as the steps have left it, with the upstream's own name for the model. */
+function writtenBody(
+  { body, bytes, isReplaced }: LiveRequest,
+  alias: string | undefined,
+): Buffer | undefined {
+  const isNamed = alias !== undefined && isObject(body) && body['model'] !== undefined
+  if (!isReplaced && !isNamed) return bytes
+  if (body === undefined) return undefined
+  if (typeof body === 'string') return Buffer.from(body)
+  return Buffer.from(JSON.stringify(isNamed ? { ...body, model: alias } : body))
 }
+
+/** The request's fields without those that described the bytes that the client sent. */
+function plainHeaders({ headers, body }: LiveRequest): Headers {
+  const plain: Headers = Object.assign(Object.create(null) as Headers, headers)
+  for (const name of REQUEST_BODY_FIELDS) delete plain[name]
+  if (typeof body !== 'string') plain['content-type'] ??= 'application/json'
+  return plain
+}
+
+const REQUEST_BODY_FIELDS = [
+  'content-encoding',
+  'content-length',
+  'content-md5',
+  'digest',
+  'repr-digest',
+  'content-digest',
+]
 
 function upstreamPath(path: string, prefix: string): string {
   if (prefix === '' || !path.startsWith(prefix)) return path
@@ -137,15 +180,25 @@ function upstreamPath(path: string, prefix: string): string {
   return rest.startsWith('/') ? rest : `/${rest}`
 }
 
-/** Puts the upstream's own name for a model in the place of its alias. */
-function applyAlias(exchange: LiveExchange, { models }: UpstreamConfig): void {
-  const { model } = exchange.req
-  if (model === undefined) return
-  const entry = models.find(({ pattern }) => pattern === model)
-  if (entry?.as === undefined) return
-  const { req } = exchange
-  if (isObject(req.body)) req.body = { ...req.body, model: entry.as }
-  else req.path = req.path.replace(`/models/${model}`, `/models/${entry.as}`)
+/** The upstream's own name for the model that the client has named, where it has one. */
+function aliasOf({ req }: LiveExchange, { models }: UpstreamConfig): string | undefined {
+  if (models.length === 0) return undefined
+  const { model } = req
+  const name = models.find(({ pattern }) => pattern === model)?.as
+  return name === model ? undefined : name
+}
+
+/** For the APIs that name the model in the path. The exchange keeps the client's: another attempt may go elsewhere. */
+function aliasedPath({ path, model }: LiveRequest, alias: string | undefined): string {
+  if (alias === undefined) return path
+  return path.replace(`/models/${model}`, () => `/models/${alias}`)
+}
+
+/** After an attempt without an answer; the endpoint is known where there is only one. */
+function showFailure(exchange: LiveExchange, { config, upstream }: LiveUpstream): void {
+  const { endpoints } = upstream
+  const endpoint = endpoints.length === 1 ? endpoints[0]! : ''
+  exchange.upstream = { name: config.name, endpoint, attempt: exchange.attempts }
 }
 
 function showUpstream(
@@ -162,11 +215,13 @@ function showUpstream(
 }
 
 function applyAnswer(
-  { res }: LiveExchange,
+  exchange: LiveExchange,
   answer: Pick<UpstreamAnswer, 'status' | 'headers' | 'body'>,
 ): void {
+  const { res } = exchange
   res.status = answer.status
   for (const name in answer.headers) res.raw.setHeader(name, answer.headers[name]!)
+  exchange.upstreamBytes = Buffer.isBuffer(answer.body) ? answer.body : undefined
   if (Buffer.isBuffer(answer.body)) res.bytes = answer.body
   else res.stream = answer.body
 }

@@ -15,10 +15,11 @@ import type {
 } from '../exchange.ts'
 import type { ByteSource } from '../kit/byte-source.ts'
 import type { Json, JsonObject } from '../kit/json.ts'
+import type { LimitedBody } from './body.ts'
 import { parseQuery } from './normalise.ts'
 
 /** Fields that describe the bytes of a body, and are wrong once the body is another. */
-const BODY_FIELDS = [
+export const BODY_FIELDS = [
   'content-length',
   'content-encoding',
   'content-range',
@@ -249,7 +250,8 @@ export class LiveResponse implements GatewayResponse {
     this.dropStream()
     this.#content = undefined
     this.#state = 'none'
-    this.raw.statusCode = head.status
+    this.#json = undefined
+    this.status = head.status
     for (const name of this.raw.getHeaderNames()) this.raw.removeHeader(name)
     for (const [name, value] of Object.entries(head.headers)) this.raw.setHeader(name, value)
   }
@@ -301,14 +303,21 @@ export class LiveExchange implements Exchange {
   responseBytes = 0
   /** Set once the exchange is over or must end. */
   ended: Error | undefined
+  /** Why what runs below a step is to stop, where the step goes on without it. */
+  givenUp: Error | undefined
+  /** The request's body, where it is passed on as it comes. */
+  upload: LimitedBody | undefined
   /** Gives up what is under way upstream. */
   cancel: ((reason: Error) => void) | undefined
   /** The upstream's side of a WebSocket session, before it is relayed. */
   session: { readonly socket: Socket; readonly head: Buffer } | undefined
+  /** A plain answer as the upstream gave it: tokens were spent on it, whatever steps make of it. */
+  upstreamBytes: Buffer | undefined
   /** Usage of a stream, once it was read. */
   streamUsage: (() => Usage | undefined) | undefined
   #vars: JsonObject | undefined
   #usage: Usage | undefined
+  #usageBytes: Buffer | undefined
   #controller: AbortController | undefined
 
   constructor(init: {
@@ -338,7 +347,11 @@ export class LiveExchange implements Exchange {
 
   get usage(): Usage | undefined {
     if (this.streamUsage !== undefined) return this.streamUsage()
-    this.#usage ??= this.usageOfBody()
+    const bytes = this.upstreamBytes ?? this.res.bytes
+    if (bytes !== this.#usageBytes) {
+      this.#usageBytes = bytes
+      this.#usage = this.usageOfBody(bytes)
+    }
     return this.#usage
   }
 
@@ -370,9 +383,15 @@ export class LiveExchange implements Exchange {
     this.#controller?.abort(reason)
   }
 
-  private usageOfBody(): Usage | undefined {
+  /** Stops the attempt that is under way; the exchange itself goes on. */
+  giveUp(reason: Error): void {
+    this.givenUp = reason
+    this.cancel?.(reason)
+  }
+
+  private usageOfBody(bytes: Buffer | undefined): Usage | undefined {
     if (this.req.dialect === 'http' || !this.res.isJson) return undefined
-    const body = this.res.bytes && parseOrUndefined(this.res.bytes)
+    const body = bytes && parseOrUndefined(bytes)
     return body === undefined ? undefined : this.dialect.usageOf(body)
   }
 }

@@ -211,6 +211,7 @@ export class GenerationFactory {
         readsAnswer: plan.readsAnswer,
         answerBytes: server.limits.bodyBytes,
         replays: plan.replays,
+        readsUsage: plan.readsUsage,
       }),
       context,
     })

@@ -1,9 +1,8 @@
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
-import type { Context } from '../exchange.ts'
-import type { Json } from '../kit/json.ts'
+import type { AnswerHeaders, Context } from '../exchange.ts'
 import { readableSource } from '../kit/readable-source.ts'
-import type { LiveExchange } from './exchange.ts'
+import { BODY_FIELDS, type LiveExchange } from './exchange.ts'
 
 /** Makes Koa's own context for an exchange. */
 export type MakeContext = (exchange: LiveExchange) => Context
@@ -29,36 +28,65 @@ export async function createContexts(onError: (error: Error) => void): Promise<M
   }
 }
 
-/** Before a wrapping step goes on after `next()`: the bytes that came up are `ctx.body`. */
-export function showAnswerToKoa(exchange: LiveExchange, ctx: Context): void {
-  const { bytes } = exchange.res
-  if (bytes === undefined || ctx.body === bytes) return
-  const { status } = exchange.res
-  const encoding = exchange.res.header('content-length')
-  ctx.body = bytes
-  ctx.status = status
-  if (encoding === undefined) exchange.res.remove('content-length')
+/** What Koa's context shows of the answer, to find out what a middleware has changed. */
+export interface Shown {
+  readonly body: unknown
+  readonly headers: Readonly<AnswerHeaders>
+}
+
+/** Koa's own fields. Its setters would change status, type and length along with the body. */
+type KoaResponse = { _body: unknown; _explicitStatus: boolean; _explicitNullBody: boolean }
+
+/** Before a wrapping step: whatever the steps above have put into `ctx.body`. */
+export function bodyOfKoa(ctx: Context): Shown {
+  return { body: ctx.body, headers: NO_FIELDS }
+}
+
+/** Before a wrapping step goes on after `next()`: the bytes that came up are `ctx.body`; a stream is not shown. */
+export function showAnswerToKoa({ res }: LiveExchange, ctx: Context): Shown {
+  if (res.isAnswered) {
+    const response = ctx.response as unknown as KoaResponse
+    response._body = res.bytes
+    response._explicitStatus = true
+  }
+  return { body: ctx.body, headers: res.headers }
+}
+
+/** Takes back what was shown: another attempt begins, or the last one failed. */
+export function resetKoa(ctx: Context): Shown {
+  const response = ctx.response as unknown as KoaResponse
+  response._body = undefined
+  response._explicitStatus = false
+  response._explicitNullBody = false
+  return { body: undefined, headers: NO_FIELDS }
 }
 
 /** After a wrapping step: what it put into `ctx.body`, in any of Koa's forms, is the answer. */
-export function adoptKoaAnswer(exchange: LiveExchange, ctx: Context): void {
+export function adoptKoaAnswer(exchange: LiveExchange, ctx: Context, shown: Shown): void {
   const { res } = exchange
   const body: unknown = ctx.body
-  if (body === undefined || body === null) {
+  if (body === shown.body) {
     // A step that only set a status, such as 204, has answered too.
-    if (!res.isAnswered && res.status !== 404) res.bytes = Buffer.alloc(0)
+    if (!res.isAnswered && body === undefined && res.status !== 404) res.bytes = Buffer.alloc(0)
     return
   }
-  if (body === res.bytes) return
-  if (Buffer.isBuffer(body)) res.bytes = body
+  // What described the body before this one; what the middleware says of its own stays.
+  for (const name of BODY_FIELDS) {
+    const old = shown.headers[name]
+    if (old !== undefined && old === res.raw.getHeader(name)) res.remove(name)
+  }
+  if (body === undefined || body === null) res.bytes = Buffer.alloc(0)
+  else if (Buffer.isBuffer(body)) res.bytes = body
   else if (typeof body === 'string') res.bytes = Buffer.from(body)
   else if (body instanceof Readable) res.stream = readableSource(body)
   else if (body instanceof Blob) res.stream = readableSource(webStream(body.stream()))
   else if (body instanceof Response) adoptResponse(exchange, body)
   else if (body instanceof globalThis.ReadableStream) {
     res.stream = readableSource(webStream(body))
-  } else res.body = body as Json
+  } else res.bytes = Buffer.from(JSON.stringify(body))
 }
+
+const NO_FIELDS: Readonly<AnswerHeaders> = Object.freeze({})
 
 function adoptResponse(exchange: LiveExchange, response: Response): void {
   exchange.res.status = response.status

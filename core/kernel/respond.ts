@@ -6,6 +6,7 @@ import type { ByteSink, ByteSource } from '../kit/byte-source.ts'
 import { EventPipe, showWhole } from './events.ts'
 import type { LiveExchange } from './exchange.ts'
 import type { LiveStep } from './step.ts'
+import { tapUsage } from './usage-tap.ts'
 
 /** How an answer is written. */
 export interface RespondOptions {
@@ -25,12 +26,7 @@ export function respond(exchange: LiveExchange, options: RespondOptions): void {
   if (options.hooks.length > 0) showWhole(exchange, options.hooks)
   const bytes = res.bytes ?? Buffer.alloc(0)
   exchange.firstByteAt = performance.now()
-  if (exchange.req.method === 'HEAD' || !mayHaveBody(res.status)) {
-    // RFC 9110 §8.6: no content-length with 204 and 1xx; HEAD and 304 may state the one that GET would have.
-    if (res.status === 204) res.remove('content-length')
-    res.raw.end()
-    return
-  }
+  if (exchange.req.method === 'HEAD' || !mayHaveBody(res.status)) return endWithoutBody(exchange)
   exchange.responseBytes = bytes.length
   res.set('content-length', String(bytes.length))
   res.raw.end(bytes)
@@ -49,6 +45,7 @@ export function respondError(exchange: LiveExchange, error: GatewayError): void 
   const answer = DIALECTS[name].renderError(publicError(error, exchange.id))
   res.status = answer.status
   const body = Buffer.from(answer.body)
+  for (const field of res.raw.getHeaderNames()) res.remove(field)
   // A dialect's own fields come last: the content type is the body's.
   const fields = { ...error.headers, ...answer.headers }
   for (const [field, value] of Object.entries(fields)) res.set(field, value)
@@ -86,23 +83,41 @@ function mayHaveBody(status: number): boolean {
   return status >= 200 && status !== 204 && status !== 205 && status !== 304
 }
 
+function endWithoutBody({ res }: LiveExchange): void {
+  // RFC 9110 §8.6: no content-length with 204; HEAD and 304 may state the one that GET would have; 205 is empty.
+  if (res.status === 204) res.remove('content-length')
+  if (res.status === 205) res.set('content-length', '0')
+  res.raw.end()
+}
+
 function writeStream(exchange: LiveExchange, { hooks, readsUsage, onCut }: RespondOptions): void {
   const { res, req } = exchange
   const source = res.takeStream()
   if (req.method === 'HEAD' || !mayHaveBody(res.status)) {
     source.abort(new Error('this answer has no body'))
-    res.raw.end()
-    return
+    return endWithoutBody(exchange)
   }
   if (hooks.length > 0) res.remove('content-length')
   const out = new ClientSink(exchange, source, onCut)
   exchange.cancel = (reason) => source.abort(reason)
   exchange.firstByteAt = performance.now()
   res.raw.flushHeaders()
-  source.pipe(res.isEventStream ? eventPipe(exchange, hooks, readsUsage, out, source) : out)
+  source.pipe(
+    res.isEventStream
+      ? eventPipe(exchange, hooks, readsUsage, out, source)
+      : tap(exchange, readsUsage, out),
+  )
+  // Told to end while the steps were still at it.
+  if (exchange.ended) source.abort(exchange.ended)
 }
 
-/** Events of an LLM API, and events that hooks look at, go frame by frame; other streams as they come. */
+/** Other streams go as they come; of a JSON answer that did not say its length the tokens are counted. */
+function tap(exchange: LiveExchange, readsUsage: boolean, out: ByteSink): ByteSink {
+  if (!readsUsage || exchange.req.dialect === 'http' || !exchange.res.isJson) return out
+  return tapUsage(exchange, out)
+}
+
+/** Events of an LLM API, and events that hooks look at, go frame by frame. */
 function eventPipe(
   exchange: LiveExchange,
   hooks: readonly LiveStep[],
@@ -111,6 +126,8 @@ function eventPipe(
   source: ByteSource,
 ): ByteSink {
   if (exchange.req.dialect === 'http' && hooks.length === 0) return out
+  // Encoded though it was asked for plain, and nobody has to see it: there are no frames to be found in it.
+  if (hooks.length === 0 && exchange.res.header('content-encoding') !== undefined) return out
   const reader =
     readsUsage && exchange.req.dialect !== 'http' ? exchange.dialect.usageReader() : undefined
   if (reader) exchange.streamUsage = () => reader.usage()

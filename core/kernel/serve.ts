@@ -80,7 +80,7 @@ export function checkBody({ req }: LiveExchange, { config }: Pick<LiveRoute, 'co
 const BODYLESS = new Set(['GET', 'HEAD', 'DELETE'])
 
 function answer(exchange: LiveExchange, route: LiveRoute, log: Logger): void {
-  if (exchange.res.raw.destroyed) return
+  if (exchange.res.raw.destroyed) return dropAnswer(exchange)
   try {
     assertAnswered(exchange)
     respond(exchange, {
@@ -110,13 +110,18 @@ export function answerError(exchange: LiveExchange, cause: unknown, log: Logger)
   const [error, isBug] = toGatewayError(cause)
   exchange.error = error
   if (isBug) log.error('request failed', { id: exchange.id, code: error.code, err: cause })
-  if (exchange.res.raw.destroyed) return
+  if (exchange.res.raw.destroyed) return dropAnswer(exchange)
   try {
     respondError(exchange, error)
   } catch (err) {
     log.error('error could not be answered', { id: exchange.id, err })
     exchange.res.raw.destroy()
   }
+}
+
+/** Nobody will read it: what a step has opened for it is closed. */
+function dropAnswer({ res }: LiveExchange): void {
+  if (res.isStream) res.stream = undefined
 }
 
 /** After the answer's stream has closed. */
@@ -133,11 +138,15 @@ export function settle(
   end: Outcome['end'],
   log: Logger,
 ): void {
+  exchange.end(OVER)
   const pending = tellDone(exchange, route, outcomeOf(exchange, end), log)
   const leave = () => exchange.home!.leave(exchange)
   if (pending.length === 0) return leave()
   void Promise.allSettled(pending).then(leave)
 }
+
+/** For who still works on the exchange; one for all, as nobody reads its stack. */
+const OVER = new Error('the exchange is over')
 
 function tellDone(
   exchange: LiveExchange,
@@ -169,7 +178,7 @@ function outcomeOf(exchange: LiveExchange, end: Outcome['end']): Outcome {
     error,
     durationMs: performance.now() - startedAt,
     firstByteMs: firstByteAt === undefined ? undefined : firstByteAt - startedAt,
-    requestBytes: exchange.requestBytes,
+    requestBytes: exchange.upload?.received ?? exchange.requestBytes,
     responseBytes: exchange.responseBytes,
   }
 }

@@ -37,10 +37,12 @@ export function applyRequestPatch(exchange: LiveExchange, patch: RequestPatch): 
     }
   }
   if (!patch.answer) return false
-  const { status = 200, headers = {}, body = null } = patch.answer
+  const { status = 200, headers = {}, body } = patch.answer
   res.status = status
+  if (body === undefined) res.bytes = Buffer.alloc(0)
+  else res.body = body
+  // After the body, which drops what described the one before it.
   for (const [name, value] of Object.entries(headers)) res.set(name, value)
-  res.body = body
   return true
 }
 

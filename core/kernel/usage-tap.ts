@@ -1,0 +1,40 @@
+import type { ByteSink } from '../kit/byte-source.ts'
+import type { Json } from '../kit/json.ts'
+import type { LiveExchange } from './exchange.ts'
+
+/** A JSON answer that is passed on as it comes is remembered up to this size, to count its tokens. Bytes. */
+const MAX_KEPT = 4 * 1024 * 1024
+
+/** Keeps a copy of a JSON answer that did not say its length, and tells the exchange its usage once it has ended. */
+export function tapUsage(exchange: LiveExchange, to: ByteSink): ByteSink {
+  let kept: Buffer[] = []
+  let size = 0
+  return {
+    data(chunk) {
+      size += chunk.length
+      if (size <= MAX_KEPT) kept.push(chunk)
+      else kept = []
+      return to.data(chunk)
+    },
+    end() {
+      // Read only if somebody asks for it.
+      exchange.streamUsage = () => {
+        const body = size > MAX_KEPT ? undefined : parse(Buffer.concat(kept, size))
+        const usage = body === undefined ? undefined : exchange.dialect.usageOf(body)
+        kept = []
+        exchange.streamUsage = () => usage
+        return usage
+      }
+      to.end()
+    },
+    error: (cause) => to.error(cause),
+  }
+}
+
+function parse(bytes: Buffer): Json | undefined {
+  try {
+    return JSON.parse(bytes.toString()) as Json
+  } catch {
+    return undefined
+  }
+}
