@@ -1,9 +1,10 @@
-import { parseJson, readBody } from './body.ts'
+import { decodeBody, parseJson, readBody } from './body.ts'
 import type { LiveExchange } from './exchange.ts'
 
 /**
- * Reads the request's body whole and parses it where it says that it is JSON, before the first step that looks at it.
- * A JSON body that is none is refused with INVALID_JSON.
+ * Reads the request's body whole and parses it where it is JSON, before the first step that looks at it. The bytes stay
+ * as they came; a content coding is taken off for reading only. A JSON body that is none is refused with INVALID_JSON,
+ * a coding that is not known with UNSUPPORTED_ENCODING.
  */
 export async function readJsonBody(
   exchange: LiveExchange,
@@ -11,10 +12,24 @@ export async function readJsonBody(
   maxDepth: number,
 ): Promise<void> {
   const { req } = exchange
-  req.bytes = await readBody(req.raw, limitBytes)
+  req.bytes = req.hasBody ? await readBody(req.raw, limitBytes) : NOTHING
   exchange.requestBytes = req.bytes.length
-  const type = req.headers['content-type'] ?? ''
-  const isJson = type === '' || type.startsWith('application/json') || type.includes('+json')
-  if (!isJson || req.bytes.length === 0) return
-  req.parsed(parseJson(req.bytes, maxDepth))
+  if (req.bytes.length === 0) return
+  const isNamedJson = isJson(req.headers['content-type'])
+  if (!isNamedJson && req.dialect === 'http') return
+  const encoding = req.headers['content-encoding']
+  const text =
+    encoding === undefined ? req.bytes : await decodeBody(req.bytes, encoding, limitBytes)
+  // LLM APIs read JSON under any name, so a guard that went by the name could be passed by.
+  if (isNamedJson || looksLikeJson(text)) req.parsed(parseJson(text, maxDepth))
+}
+
+const NOTHING = Buffer.alloc(0)
+
+function isJson(contentType = ''): boolean {
+  return contentType === '' || /^application\/([^;]+\+)?json\s*(;|$)/i.test(contentType)
+}
+
+function looksLikeJson(text: Buffer): boolean {
+  return /^\s*[{[]/.test(text.toString('latin1', 0, 64))
 }
