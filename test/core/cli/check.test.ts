@@ -32,7 +32,9 @@ describe('sluice check', () => {
     const { code, stderr } = await sluice(['check'], { cwd })
     expect(code).toBe(0)
     expect(stderr).toContain('6:12 warning: upstreams.ai.keys[0]: ${AI_KEY} is not set')
-    expect(stderr).toContain('6:25 warning: upstreams.ai.keys[1]: cannot read ${file:./no-such-file}')
+    expect(stderr).toContain(
+      '6:25 warning: upstreams.ai.keys[1]: cannot read ${file:./no-such-file}',
+    )
     expect(stderr).toContain('7:31 warning: upstreams.ai.headers.authorization: ${AI_TOKEN} is not')
   })
 
