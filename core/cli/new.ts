@@ -43,7 +43,7 @@ Anywhere else it becomes a package of its own, in a folder sluice-NAME.`,
 
 /** Words that mean something else in a step, or in a script. */
 const TAKEN: ReadonlySet<string> = new Set(
-  ['use', 'plugin', 'prototype', 'toString', 'valueOf', 'hasOwnProperty'].concat(
+  ['use', 'plugin', 'constructor', 'prototype', 'toString', 'valueOf', 'hasOwnProperty'].concat(
     Object.keys(RESERVED),
   ),
 )
