@@ -52,8 +52,10 @@ a second signal stops immediately.`,
       return 1
     }
     sayProblems(gateway.warnings, terminal)
+    // Listened for before it says ready: whoever reads that may send a signal at once.
+    const stopped = untilStopped(gateway, terminal)
     sayReady(gateway, file, values.json, terminal)
-    await untilStopped(gateway, terminal)
+    await stopped
     return 0
   },
 }

@@ -152,11 +152,10 @@ async function walkRoute(
     bodyAt: plan.bodyAt,
     readBody: (one) => readJsonBody(one, route.bodyBytes, config.server.limits.jsonDepth),
     deliver: createDeliver({
+      ...plan,
       route: watched,
       upstreams,
-      readsAnswer: plan.readsAnswer,
       answerBytes: config.server.limits.bodyBytes,
-      replays: plan.replays,
     }),
     context: noContext,
   })
