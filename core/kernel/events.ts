@@ -2,7 +2,7 @@ import type { UsageReader } from '../dialects/dialect.ts'
 import type { Chunk, ChunkPatch, NewChunk } from '../exchange.ts'
 import type { ByteSink } from '../kit/byte-source.ts'
 import type { Json } from '../kit/json.ts'
-import { type Frame, formatEvent, SseParser } from '../kit/sse.ts'
+import { Frame, formatEvent, SseParser } from '../kit/sse.ts'
 import type { LiveExchange } from './exchange.ts'
 import { type LiveStep, stepFailed } from './step.ts'
 
@@ -34,13 +34,20 @@ export class EventPipe implements ByteSink {
   }
 
   data(chunk: Buffer): boolean {
-    this.#parser.push(chunk)
+    try {
+      this.#parser.push(chunk)
+    } catch (cause) {
+      // What came before the fault is passed on, wherever the chunks begin and end.
+      this.#flush(undefined)
+      throw cause
+    }
     return this.#flush(chunk)
   }
 
   end(): void {
     const rest = this.#parser.end()
-    if (rest.length > 0) this.#add(rest)
+    // An upstream that left out the last blank line; some clients read the event all the same.
+    if (rest.length > 0) this.#take(new Frame(rest))
     this.#hooks.forEach((step, index) => {
       if (step.hooks.flush) this.#replace(call(step, 'flush', undefined, this.#exchange), index + 1)
     })
@@ -199,11 +206,20 @@ function call(
   exchange: LiveExchange,
 ): ChunkPatch {
   try {
-    return hook === 'chunk' ? step.hooks.chunk!(chunk!, exchange) : step.hooks.flush!(exchange)
+    const patch =
+      hook === 'chunk' ? step.hooks.chunk!(chunk!, exchange) : step.hooks.flush!(exchange)
+    return notLater(patch, hook)
   } catch (cause) {
     stepFailed(step, exchange, cause)
     return undefined
   }
+}
+
+/** Refuses a promise: events are not held back. Nobody else hears of its failure. */
+export function notLater<P>(patch: P, hook: string): P {
+  if (!(patch instanceof Promise)) return patch
+  patch.catch(() => undefined)
+  throw new TypeError(`the ${hook} hook returned a promise`)
 }
 
 function isList(patch: NewChunk | readonly NewChunk[]): patch is readonly NewChunk[] {

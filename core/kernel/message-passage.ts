@@ -5,6 +5,7 @@ import type { ServerConfig } from '../config/model.ts'
 import type { Message, MessagePatch } from '../exchange.ts'
 import type { Json } from '../kit/json.ts'
 import { CLOSE } from '../kit/websocket-frames.ts'
+import { notLater } from './events.ts'
 import type { LiveExchange } from './exchange.ts'
 import { type MakePassage, PassageError } from './relay.ts'
 import { type LiveStep, stepFailed } from './step.ts'
@@ -195,7 +196,7 @@ function plain(isToServer: boolean, isBinary: boolean): SendOptions {
 
 function callMessage(step: LiveStep, exchange: LiveExchange, message: Message): MessagePatch {
   try {
-    return step.hooks.message!(message, exchange)
+    return notLater(step.hooks.message!(message, exchange), 'message')
   } catch (cause) {
     stepFailed(step, exchange, cause)
     return undefined
