@@ -9,7 +9,15 @@ interface Manifest {
 }
 
 interface Lock {
-  readonly packages: Readonly<Record<string, { readonly version?: string }>>
+  readonly packages: Readonly<
+    Record<
+      string,
+      {
+        readonly version?: string
+        readonly optionalDependencies?: Readonly<Record<string, string>>
+      }
+    >
+  >
 }
 
 const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as Manifest
@@ -60,6 +68,16 @@ describe('the lockfile', () => {
 
   it('keeps to versions without a known hole', () => {
     expect(findTooOld(JSON.parse(lockText) as Lock)).toEqual([])
+  })
+
+  // An install on top of another forgets them (npm/cli#4828), and then npm ci refuses the lockfile.
+  it('has what other platforms need', () => {
+    expect(findForgotten(JSON.parse(lockText) as Lock)).toEqual([])
+  })
+
+  it('is caught where it has forgotten a platform', () => {
+    const packages = { 'node_modules/a': { optionalDependencies: { '@a/darwin': '1.0.0' } } }
+    expect(findForgotten({ packages })).toEqual(['node_modules/a wants @a/darwin'])
   })
 
   it('is caught with a host or an old version', () => {
@@ -115,6 +133,15 @@ function findTooOld({ packages }: Lock): string[] {
     const floor = Object.hasOwn(FLOORS, name) ? FLOORS[name]! : '0.0.0'
     return isBelow(version, floor) ? [`${path} ${version}, from ${floor}`] : []
   })
+}
+
+function findForgotten({ packages }: Lock): string[] {
+  const names = new Set(Object.keys(packages).map((path) => path.replace(/^.*node_modules\//, '')))
+  return Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies)
+      .filter((name) => !names.has(name))
+      .map((name) => `${path} wants ${name}`),
+  )
 }
 
 function isBelow(version: string, floor: string): boolean {
