@@ -68,6 +68,7 @@ export class FrameScanner {
   /** Looks at the next bytes; says what is wrong with them, if anything. */
   scan(chunk: Buffer): FrameViolation | undefined {
     let position = 0
+    const wasBetween = this.isBetweenFrames
     while (position < chunk.length) {
       if (this.#payloadLeft > 0) {
         const taken = Math.min(this.#payloadLeft, chunk.length - position)
@@ -83,7 +84,11 @@ export class FrameScanner {
       this.#headerLength = 0
       this.#headerNeeded = 2
       const violation = this.#takeFrame()
-      if (violation) return violation
+      if (violation) {
+        // The chunk goes nowhere, so the receiver stands where it stood before.
+        this.#payloadLeft = wasBetween ? 0 : Infinity
+        return violation
+      }
     }
     return undefined
   }
@@ -98,7 +103,8 @@ export class FrameScanner {
       return protocolError(this.#limits.isMasked ? 'a frame is not masked' : 'a frame is masked')
     }
     this.#payloadLeft = length
-    if (opcode >= OPCODE.close) return this.#takeControl(opcode, isFinal, length)
+    // RFC 6455 §5.5: at most 125 bytes, which leaves one way to write the length.
+    if (opcode >= OPCODE.close) return this.#takeControl(opcode, isFinal, second & 0x7f)
     if (opcode > OPCODE.binary) return protocolError('unknown opcode')
     if ((opcode === OPCODE.continuation) !== this.#isInMessage) {
       return protocolError('a message is not continued, or none was begun')
@@ -130,11 +136,18 @@ export class FrameScanner {
 
 /** A close frame; masked where it goes to a server. The reason is cut to what fits. */
 export function closeFrame(code: number, reason: string, isMasked: boolean): Buffer {
-  const text = Buffer.from(reason).subarray(0, 123)
+  const text = fitting(Buffer.from(reason))
   const payload = Buffer.allocUnsafe(2 + text.length)
   payload.writeUInt16BE(code)
   text.copy(payload, 2)
   return controlFrame(OPCODE.close, payload, isMasked)
+}
+
+/** RFC 6455 §5.5.1: 123 bytes at most, and UTF-8, so no character is cut in two. */
+function fitting(text: Buffer): Buffer {
+  let end = Math.min(text.length, 123)
+  while (end < text.length && (text[end]! & 0xc0) === 0x80) end--
+  return text.subarray(0, end)
 }
 
 /** An empty ping. */
