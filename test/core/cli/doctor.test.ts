@@ -1,4 +1,4 @@
-import { chmod } from 'node:fs/promises'
+import { chmod, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import path from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -27,7 +27,9 @@ async function listen(): Promise<number> {
 
 describe('sluice doctor', () => {
   it('finds a machine on which the gateway runs well', async () => {
-    const cwd = await folderOf({ 'gateway.yaml': `${SMALLEST}${ANY_PORT}store: sqlite:./s.db\n` })
+    const cwd = await folderOf({ '.keep': '' })
+    const store = `store: sqlite:${cwd}/sluice.db\n`
+    await writeFile(path.join(cwd, 'gateway.yaml'), `${SMALLEST}${ANY_PORT}${store}`)
     const { code, of } = await findings(['gateway.yaml'], cwd)
     expect(code).toBe(0)
     for (const subject of ['node', 'undici', 'ws', 'koa', 'clock', 'config', 'server port']) {
@@ -61,8 +63,9 @@ describe('sluice doctor', () => {
   })
 
   it('names a store that cannot be opened', async () => {
-    const config = `${SMALLEST}${ANY_PORT}store: sqlite:./gateway.yaml/s.db\n`
-    const cwd = await folderOf({ 'gateway.yaml': config })
+    const cwd = await folderOf({ 'a-file': '' })
+    const store = `store: sqlite:${cwd}/a-file/sluice.db\n`
+    await writeFile(path.join(cwd, 'gateway.yaml'), `${SMALLEST}${ANY_PORT}${store}`)
     const { code, of } = await findings([], cwd)
     expect(code).toBe(1)
     expect(of('store')).toMatchObject({ state: 'fail' })
