@@ -25,6 +25,8 @@ export interface LiveRoute extends RouteMatcher {
   readonly chunkSteps: readonly number[]
   readonly messageSteps: readonly number[]
   readonly upstreams: ReadonlyMap<string, LiveUpstream>
+  /** Bytes of an answer that may wait for a slow client. */
+  readonly bufferedBytes: number
 }
 
 /** One loaded config and its live plugin instances. */
@@ -226,6 +228,7 @@ export class GenerationFactory {
       plan,
       chain,
       upstreams,
+      bufferedBytes: server.limits.bufferedBytes,
       chunkSteps: positions(steps, ({ hooks }) => Boolean(hooks.chunk ?? hooks.flush)),
       messageSteps: positions(steps, ({ hooks }) => Boolean(hooks.message)),
     }

@@ -69,11 +69,6 @@ export interface Listener {
   readonly openConnections: number
 }
 
-/** True where the new config needs another listener: limits follow a live one, its address does not. */
-export function needsNewListener(old: ListenerConfig, config: ListenerConfig): boolean {
-  return old.host !== config.host || old.port !== config.port
-}
-
 /** Makes a listener for clients that cannot be trusted. It listens once `listen` is called. */
 export function createListener(
   config: ListenerConfig,

@@ -14,6 +14,8 @@ export interface RespondOptions {
   readonly hooks: readonly LiveStep[]
   /** True where a step will ask for the usage of a stream. */
   readonly readsUsage: boolean
+  /** Bytes of the answer that may wait for a slow client before the upstream is made to wait. */
+  readonly bufferedBytes: number
   /** Hears of an error that cut the answer after it had begun. */
   readonly onCut: (error: GatewayError) => void
 }
@@ -90,7 +92,8 @@ function endWithoutBody({ res }: LiveExchange): void {
   res.raw.end()
 }
 
-function writeStream(exchange: LiveExchange, { hooks, readsUsage, onCut }: RespondOptions): void {
+function writeStream(exchange: LiveExchange, options: RespondOptions): void {
+  const { hooks, readsUsage } = options
   const { res, req } = exchange
   const source = res.takeStream()
   if (req.method === 'HEAD' || !mayHaveBody(res.status)) {
@@ -98,7 +101,7 @@ function writeStream(exchange: LiveExchange, { hooks, readsUsage, onCut }: Respo
     return endWithoutBody(exchange)
   }
   if (hooks.length > 0) res.remove('content-length')
-  const out = new ClientSink(exchange, source, onCut)
+  const out = new ClientSink(exchange, source, options)
   exchange.cancel = (reason) => source.abort(reason)
   exchange.firstByteAt = performance.now()
   res.raw.flushHeaders()
@@ -172,21 +175,22 @@ class ClientSink implements ByteSink {
   readonly #exchange: LiveExchange
   readonly #raw: ServerResponse
   readonly #source: ByteSource
-  readonly #onCut: (error: GatewayError) => void
+  readonly #options: RespondOptions
   #isWaiting = false
   #isOver = false
 
-  constructor(exchange: LiveExchange, source: ByteSource, onCut: (error: GatewayError) => void) {
+  constructor(exchange: LiveExchange, source: ByteSource, options: RespondOptions) {
     this.#exchange = exchange
     this.#raw = exchange.res.raw
     this.#source = source
-    this.#onCut = onCut
+    this.#options = options
   }
 
   data(chunk: Buffer): boolean {
     if (this.#isOver) return false
     this.#exchange.responseBytes += chunk.length
-    if (this.#raw.write(chunk)) return true
+    if (this.#raw.write(chunk) || this.#raw.writableLength < this.#options.bufferedBytes)
+      return true
     if (!this.#isWaiting) {
       this.#isWaiting = true
       this.#raw.once('drain', () => {
@@ -207,7 +211,7 @@ class ClientSink implements ByteSink {
     if (this.#isOver) return
     this.#isOver = true
     const [error] = toGatewayError(cause)
-    this.#onCut(error)
+    this.#options.onCut(error)
     breakOff(this.#exchange, error)
   }
 }

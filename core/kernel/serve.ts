@@ -86,6 +86,7 @@ function answer(exchange: LiveExchange, route: LiveRoute, log: Logger): void {
     respond(exchange, {
       hooks: chunkHooks(exchange, route),
       readsUsage: route.plan.readsUsage,
+      bufferedBytes: route.bufferedBytes,
       onCut: (error) => {
         exchange.error = error
         if (error.code !== 'CLIENT_CLOSED') {

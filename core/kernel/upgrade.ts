@@ -46,12 +46,20 @@ export function serveUpgrade(
   new Upgrade(exchange, route, client, head, server, options).begin(generation, routeError)
 }
 
+/** How long a client may keep the connection after it was refused. Milliseconds. */
+const LINGER_MS = 2_000
+
+/** Bytes that a client may send before it was answered. */
+const MAX_EARLY = 64 * 1024
+
 /** One upgrade, from the route to the end of the session. */
 class Upgrade {
   readonly #exchange: LiveExchange
   readonly #route: LiveRoute
   readonly #client: Socket
-  readonly #head: Buffer
+  /** What the client has said before it was its turn: with the handshake, and while it is thought over. */
+  readonly #early: Buffer[]
+  #earlyBytes: number
   readonly #server: Generation['config']['server']
   readonly #options: ServeOptions
   #isRelayed = false
@@ -67,7 +75,8 @@ class Upgrade {
     this.#exchange = exchange
     this.#route = route
     this.#client = client
-    this.#head = head
+    this.#early = [head]
+    this.#earlyBytes = head.length
     this.#server = server
     this.#options = options
   }
@@ -77,12 +86,28 @@ class Upgrade {
     const { log } = this.#options
     generation.enter(exchange, this.#route)
     this.#client.once('close', () => this.#onClose())
+    // A connection that nobody reads does not tell that the client has left.
+    this.#client.on('data', this.#onEarly).once('end', this.#onEarlyEnd)
     if (refusal !== undefined) return answerError(exchange, refusal, log)
     // A chain without a promise throws at once.
     void (async () => this.#route.chain(exchange))().then(
       () => this.#answer(),
-      (cause: unknown) => answerError(exchange, cause, log),
+      (cause: unknown) => {
+        exchange.session?.socket.destroy()
+        answerError(exchange, cause, log)
+      },
     )
+  }
+
+  readonly #onEarly = (chunk: Buffer): void => {
+    this.#early.push(chunk)
+    this.#earlyBytes += chunk.length
+    if (this.#earlyBytes > MAX_EARLY) this.#client.pause()
+  }
+
+  readonly #onEarlyEnd = (): void => {
+    // After a plain answer this is how it ends; before, nobody waits for one any more.
+    if (!this.#exchange.res.raw.writableEnded) this.#client.destroy()
   }
 
   /** The steps have let it pass: 101 where the upstream agreed, else the answer that there is. */
@@ -94,7 +119,12 @@ class Upgrade {
       if (session === undefined || res.status !== 101) {
         session?.socket.destroy()
         assertAnswered(exchange)
-        return respond(exchange, { hooks: [], readsUsage: false, onCut: () => {} })
+        return respond(exchange, {
+          hooks: [],
+          readsUsage: false,
+          bufferedBytes: this.#route.bufferedBytes,
+          onCut: () => {},
+        })
       }
       this.#relay(session)
     } catch (cause) {
@@ -111,13 +141,14 @@ class Upgrade {
       .filter((index) => takesPart(exchange, index))
       .map((index) => this.#route.steps[index]!)
     this.#isRelayed = true
+    client.off('data', this.#onEarly).off('end', this.#onEarlyEnd)
     exchange.res.raw.detachSocket(client)
     exchange.firstByteAt = performance.now()
     client.write(switchingProtocols(exchange))
     const session = relay({
       client,
       upstream,
-      clientHead: this.#head,
+      clientHead: Buffer.concat(this.#early, this.#earlyBytes),
       upstreamHead,
       limits,
       writeMs: timeouts.writeMs,
@@ -130,6 +161,7 @@ class Upgrade {
     })
     // Told by a reload or a shutdown that it must end.
     exchange.cancel = (reason) => session.close(CLOSE.restart, reason.message)
+    if (exchange.ended) exchange.cancel(exchange.ended)
   }
 
   #onClose(): void {
@@ -153,7 +185,13 @@ function plainAnswer({ raw }: Arrival, client: Socket): ServerResponse {
   const response = new ServerResponse(raw)
   response.shouldKeepAlive = false
   response.assignSocket(client)
-  response.on('finish', () => client.end())
+  response.on('finish', () => {
+    client.end()
+    // Reading lets the client's own end be seen; one that does not end is cut.
+    client.resume()
+    const timer = setTimeout(() => client.destroy(), LINGER_MS)
+    client.once('close', () => clearTimeout(timer))
+  })
   return response
 }
 

@@ -142,12 +142,13 @@ test('a plain answer that the upstream cuts never looks whole', async () => {
   await expect(answer.arrayBuffer()).rejects.toThrow('terminated')
 })
 
-test('a slow client makes the upstream wait instead of filling the memory', async () => {
+/** How many bytes an upstream gets rid of while the client reads none of them. */
+async function sentToNobody(buffered: string): Promise<number> {
   let sent = 0
   const upstream = await startUpstream((_, res) => {
     res.writeHead(200, { 'content-type': 'application/octet-stream' })
     const piece = Buffer.alloc(65_536)
-    const write = () => {
+    const write = (): void => {
       while (sent < 200_000_000 && !res.destroyed) {
         sent += piece.length
         if (!res.write(piece)) return void res.once('drain', write)
@@ -156,26 +157,30 @@ test('a slow client makes the upstream wait instead of filling the memory', asyn
     }
     write()
   })
-  const { url } = await startTestGateway(chat(upstream.url))
+  const server = `server: { limits: { buffered: ${buffered} } }\n`
+  const { url } = await startTestGateway(server + chat(upstream.url))
   const req = request(`${url}/files/endless`)
   req.on('error', () => {})
   req.end()
   const [response] = await once(req, 'response')
   response.pause()
   let before = -1
-  await expect
-    .poll(
-      () => {
-        const isStill = sent === before
-        before = sent
-        return isStill
-      },
-      { interval: 200 },
-    )
-    .toBe(true)
-  // What fits into the sockets' buffers of three connections, on any kernel.
-  expect(sent).toBeLessThan(40_000_000)
+  const stands = () => {
+    const isStill = sent === before
+    before = sent
+    return isStill
+  }
+  await expect.poll(stands, { interval: 200, timeout: 10_000 }).toBe(true)
   response.destroy()
+  return sent
+}
+
+test('a slow client makes the upstream wait; server.limits.buffered says how soon', async () => {
+  const few = await sentToNobody('64kb')
+  const many = await sentToNobody('24mb')
+  // The rest is what fits into the sockets of three connections, on any kernel.
+  expect(few).toBeLessThan(40_000_000)
+  expect(many - few).toBeGreaterThan(12_000_000)
 })
 
 test('an error before the route is answered in the dialect that the path speaks', async () => {

@@ -7,7 +7,6 @@ import {
   createListener,
   type Listener,
   type ListenerServices,
-  needsNewListener,
 } from '#core/kernel/listener.ts'
 import type { Refusal } from '#core/kernel/listener-refusal.ts'
 import type { LoadLevel } from '#core/kernel/overload.ts'
@@ -292,15 +291,6 @@ describe('update', () => {
     large.write(get('/', `X: ${'a'.repeat(1_000)}`))
     await large.closed
     expect(large.statuses).toEqual([431])
-  })
-
-  it('cannot move a listener', () => {
-    const config = serverConfig({ port: 8080 })
-    expect(needsNewListener(config, serverConfig({ port: 8080, trustProxy: ['10.0.0.1'] }))).toBe(
-      false,
-    )
-    expect(needsNewListener(config, serverConfig({ port: 8081 }))).toBe(true)
-    expect(needsNewListener(config, serverConfig({ port: 8080, host: '::' }))).toBe(true)
   })
 })
 
