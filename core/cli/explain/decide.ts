@@ -13,6 +13,7 @@ import { compileRoutes, explainMatch, findRoute, type RouteMatcher } from '../..
 import { checkBody } from '../../kernel/serve.ts'
 import { isObject, type Json } from '../../kit/json.ts'
 import { MASK } from '../../kit/secret.ts'
+import type { UpstreamRequest } from '../../upstream/upstream.ts'
 import type {
   Decision,
   Explanation,
@@ -138,8 +139,8 @@ async function walkRoute(
   const exchange = liveExchange(req, route.id, config.env, now)
   let rule: TracedExpression | undefined
   let upstream: UpstreamAnswer | undefined
-  const upstreams = liveUpstreams(config, (name, method, urls) => {
-    const { model } = req
+  const upstreams = liveUpstreams(config, (name, { method, dialect, path, body }, urls) => {
+    const model = DIALECTS[dialect].modelOf(path, parsed(Buffer.isBuffer(body) ? body : undefined))
     const by = exchange.chosen === undefined ? 'rule' : 'step'
     upstream = { name, by, method, urls, ...(model !== undefined && { model }) }
   })
@@ -198,14 +199,14 @@ async function openSteps(route: RouteConfig, world: OfflineWorld) {
 
 function liveUpstreams(
   config: Config,
-  onAsked: (name: string, method: string, urls: readonly string[]) => void,
+  onAsked: (name: string, request: UpstreamRequest, urls: readonly string[]) => void,
 ): ReadonlyMap<string, LiveUpstream> {
   return new Map(
     [...config.upstreams].map(([name, upstream]): [string, LiveUpstream] => [
       name,
       {
         config: upstream,
-        upstream: offlineUpstream(upstream, ({ method }, urls) => onAsked(name, method, urls)),
+        upstream: offlineUpstream(upstream, (request, urls) => onAsked(name, request, urls)),
       },
     ]),
   )

@@ -64,7 +64,7 @@ export interface UpstreamAnswer {
   readonly method: string
   /** One URL per endpoint; empty for an upstream inside the gateway. */
   readonly urls: readonly string[]
-  /** The model that it is asked for, where the request was read. */
+  /** The model that it is asked for: behind an alias, another than the client's. */
   readonly model?: string
 }
 

@@ -90,8 +90,6 @@ function expressionLines(expression: TracedExpression | undefined, indent: strin
 }
 
 function traceLines(trace: Trace, parent: Trace, indent: string): string[] {
-  // A literal says nothing that the line above does not.
-  if (trace.children.length === 0 && shown(trace.source) === shown(trace.value)) return []
   const isDefined = trace.define !== undefined && trace.define !== parent.define
   const name = isDefined ? `define ${trace.define}${below(trace)}: ` : ''
   return [

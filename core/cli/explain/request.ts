@@ -20,7 +20,7 @@ export interface DescribedRequest {
 export function liveRequest(described: DescribedRequest, config: Config): LiveRequest {
   const { body, ip, isWebSocket } = described
   const method = described.method.toUpperCase()
-  const { host, scheme, target } = locate(described.target)
+  const { host, target } = locate(described.target)
   const { path, query } = normalisePath(target, config.server)
   const raw = new IncomingMessage(new Socket())
   const headers = headersOf(described, host)
@@ -36,7 +36,8 @@ export function liveRequest(described: DescribedRequest, config: Config): LiveRe
     headers,
     host: headers['host'] ?? host,
     ip,
-    scheme,
+    // Only told to upstreams, and none is asked.
+    scheme: 'http',
     protocol: isWebSocket ? 'websocket' : 'http',
     hasBody: body !== undefined && body.length > 0,
   })
@@ -54,16 +55,11 @@ export function liveExchange(
 }
 
 /** Tells a URL's host from its target, which is left as it is: it has its own checks. */
-function locate(text: string): { host: string; scheme: 'http' | 'https'; target: string } {
-  const url = /^(https?|wss?):\/\/([^/?#]+)(.*)$/is.exec(text)
-  if (url === null) return { host: 'localhost', scheme: 'http', target: text }
-  const [, scheme = '', host = '', rest = ''] = url
-  const isSecure = /^(https|wss)$/i.test(scheme)
-  return {
-    host,
-    scheme: isSecure ? 'https' : 'http',
-    target: rest.startsWith('/') ? rest : `/${rest}`,
-  }
+function locate(text: string): { host: string; target: string } {
+  const url = /^(?:https?|wss?):\/\/([^/?#]+)(.*)$/is.exec(text)
+  if (url === null) return { host: 'localhost', target: text }
+  const [, host = '', rest = ''] = url
+  return { host, target: rest.startsWith('/') ? rest : `/${rest}` }
 }
 
 /** What curl would send, JSON assumed for a body: lower-case names, a field that came twice joined. */

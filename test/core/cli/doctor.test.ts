@@ -1,4 +1,4 @@
-import { chmod, writeFile } from 'node:fs/promises'
+import { chmod, readdir, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import path from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -36,6 +36,8 @@ describe('sluice doctor', () => {
       expect(of(subject)).toMatchObject({ state: 'ok' })
     }
     expect(of('store')).toMatchObject({ state: 'ok', message: 'sqlite opens and is writable' })
+    // Closed again: SQLite has put its log away.
+    expect((await readdir(cwd)).sort()).toEqual(['.keep', 'gateway.yaml', 'sluice.db'])
     expect(of('file watch')).toMatchObject({ state: 'ok' })
     expect(of('files')).toMatchObject({ state: 'ok', message: 'one, readable' })
   })

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { registered } from '#core/cli/new/checkout.ts'
+import { layOut } from '#core/cli/new/lay-out.ts'
 import { folderOf, sluice } from './command-line.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '../../..')
@@ -110,6 +111,15 @@ describe('sluice new plugin', () => {
     for (const args of [[], ['plugin'], ['tag'], ['plugin', 'a1', 'b2']]) {
       expect(await sluice(['new', ...args], { cwd })).toMatchObject({ code: 2 })
     }
+  })
+})
+
+describe('laying out', () => {
+  it('stops at a file that came in between', async () => {
+    const folder = await folderOf({ 'b.txt': 'theirs' })
+    const files = ['a.txt', 'b.txt'].map((name) => ({ path: name, content: 'ours' }))
+    await expect(layOut(folder, files)).rejects.toThrow('EEXIST')
+    expect(await readFile(path.join(folder, 'b.txt'), 'utf8')).toBe('theirs')
   })
 })
 

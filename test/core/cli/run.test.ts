@@ -153,6 +153,7 @@ describe('sluice run', () => {
     gateway.child.kill('SIGHUP')
     expect(await text).toMatch(/data: \[DONE\]\n\n$/)
     expect(await gateway.exit).toBe(0)
+    expect(gateway.stderr).toBe('')
   })
 })
 
