@@ -126,6 +126,8 @@ class MessagePassage {
   }
 
   take(chunk: Buffer): boolean {
+    // RFC 6455 §5.5.1: nothing follows a close frame.
+    if (this.sawClose) return true
     const isReady = this.#receiver.write(chunk)
     if (this.#failure !== undefined) throw this.#failure
     return isReady && !this.#options.to.writableNeedDrain

@@ -146,10 +146,13 @@ export function relay(options: RelayOptions): Relay {
     from.on('end', () => onGone(direction))
     // What is wrong with a connection shows in its close, which follows.
     from.on('error', () => {})
-    from.on('close', () => {
+    const onClose = () => {
       onGone(direction)
       onClosed()
-    })
+    }
+    // It may have gone while the steps were still thinking the handshake over; nothing more is heard of it then.
+    if (from.closed) process.nextTick(onClose)
+    else from.on('close', onClose)
   }
   fromClient.begin(options.clientHead, onBroken)
   fromUpstream.begin(options.upstreamHead, onBroken)

@@ -95,6 +95,8 @@ export function shakeHands(options: HandshakeOptions): Handshake {
   request.on('error', (cause) => fail(describeFailure(cause, 'connect')))
   request.on('upgrade', (response, socket: Socket, rest) => {
     clearTimeout(timer)
+    // Until somebody relays it: a connection that breaks shows in its close.
+    socket.on('error', () => {})
     const fault = faultOf(response, key, head)
     if (fault !== undefined) {
       socket.destroy()
@@ -111,7 +113,7 @@ export function shakeHands(options: HandshakeOptions): Handshake {
       const status = response.statusCode!
       resolve({ status, headers, session: undefined, body, endpoint, key: credential })
     }
-    readRefusal(response).then(refuse, fail)
+    readRefusal(response).then(refuse, (cause: unknown) => fail(describeFailure(cause, 'body')))
   })
   request.end()
   return { answer: promise, abort: fail }
