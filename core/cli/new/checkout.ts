@@ -17,7 +17,9 @@ export function checkoutFiles(name: string): readonly LaidOutFile[] {
 /** plugins/index.ts with one more plugin, in its alphabetical place. Throws where its list cannot be found. */
 export function registered(index: string, name: string): string {
   const lines = index.split('\n')
-  const line = `  ${name}: () => import('./${name}/${name}.ts'),`
+  // In two steps for the same reason as above.
+  const file = `./${name}/${name}.ts`
+  const line = `  ${name}: () => import('${file}'),`
   const listed = lines.flatMap((text, at) => (LISTED.test(text) ? [at] : []))
   if (listed.length === 0) throw new Error('plugins/index.ts has no list of plugins to add to')
   const before = listed.find((at) => nameOf(lines[at]!) > name) ?? listed.at(-1)! + 1
