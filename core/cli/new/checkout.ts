@@ -83,7 +83,8 @@ describe('${name}', () => {
   })
 
   it('refuses what cannot be the name of a field', async () => {
-    await expect(testPlugin(${name}, { header: 'a b' })).rejects.toThrow('the name of a header field')
+    const refused = testPlugin(${name}, { header: 'a b' })
+    await expect(refused).rejects.toThrow('the name of a header field')
   })
 })
 `
@@ -122,6 +123,9 @@ From [examples/${name}.yaml](../../examples/${name}.yaml):
 function example(name: string): string {
   return `# yaml-language-server: $schema=../schemas/gateway.schema.json
 # Each answer names its request.
+#
+# try: curl localhost:8080/v1/chat/completions --json '{ "model": "demo", "messages": [] }'
+# expect: 200 x-request:
 version: 1
 
 upstreams:
