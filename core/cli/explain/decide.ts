@@ -112,7 +112,7 @@ function askRoute(
   mask: Mask,
 ): RouteAnswer {
   const { id, position, match } = matcher.config
-  const mismatch = explainMatch(matcher, req, env, now)
+  const mismatch = mismatchOf(matcher, req, env, now)
   // `when` is asked last, so it was only asked where nothing else told the route out.
   const wasAsked = match.when !== undefined && (mismatch === undefined || /`when`/.test(mismatch))
   return {
@@ -120,6 +120,15 @@ function askRoute(
     position: formatPosition(position),
     ...(mismatch !== undefined && { mismatch }),
     ...(wasAsked && { when: traced('when', match.when, { req, env, now }, mask) }),
+  }
+}
+
+/** A condition that breaks, such as one about a query of too many parameters, ends the request there. */
+function mismatchOf(...asked: Parameters<typeof explainMatch>): string | undefined {
+  try {
+    return explainMatch(...asked)
+  } catch (cause) {
+    return `cannot be asked: ${cause instanceof Error ? cause.message : String(cause)}`
   }
 }
 

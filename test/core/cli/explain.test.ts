@@ -71,6 +71,18 @@ describe('sluice explain', () => {
     )
   })
 
+  it('tells of a route that cannot be asked', async () => {
+    const route = 'match: { query: { a: b } }, upstream: demo'
+    const cwd = await folderOf({ 'gateway.yaml': SMALLEST.replace('upstream: demo', route) })
+    const query = 'c=d&'.repeat(300)
+    const { code, stdout } = await sluice(['explain', 'GET', `/?${query}`, '--json'], { cwd })
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({
+      routes: [{ id: 'all', mismatch: expect.stringMatching(/^cannot be asked: .*parameters/) }],
+      refusal: { status: 400, code: 'BAD_REQUEST' },
+    })
+  })
+
   it('tells of a config that cannot be loaded, in words and as data', async () => {
     const cwd = await folderOf({ 'gateway.yaml': `${SMALLEST}sever: {}\n` })
     const text = await sluice(['explain', 'GET', '/'], { cwd })
