@@ -1,19 +1,29 @@
 /** `npm run bench`: see README.md beside this file. */
-import { execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { cpus } from 'node:os'
 import { parseArgs, promisify } from 'node:util'
-import { pinned, type Proxy, start, startNginx, startPortkey, startSluice } from './proxies.ts'
+import {
+  COMMAND,
+  pinned,
+  type Proxy,
+  start,
+  startNginx,
+  startPortkey,
+  startSluice,
+} from './proxies.ts'
 
 const run = promisify(execFile)
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '9' },
     seconds: { type: 'string', default: '2' },
+    warm: { type: 'string', default: '5' },
     only: { type: 'string', default: 'pass,pipeline,sse,websocket,start' },
   },
 })
 const rounds = Number(values.rounds)
 const seconds = Number(values.seconds)
+const warm = Number(values.warm)
 const wanted = new Set(values.only.split(','))
 
 const upstream = await start(1, process.execPath, ['test/bench/upstream.ts'], /(\d+)\n/)
@@ -24,7 +34,10 @@ upstreams:
   model: { dialect: openai-chat, url: "http://127.0.0.1:${upstreamPort}/v1", keys: ["\${BENCH_KEY:-key}"] }
   live: { dialect: http, url: "ws://127.0.0.1:${upstreamPort}" }
 routes:
-  - { id: chat, match: { api: openai-chat }, upstream: model, pipeline: ${pipeline} }
+  - id: chat
+    match: { api: openai-chat }
+    upstream: model
+    pipeline: ${pipeline}
   - id: live
     match: { path: /live, protocol: websocket }
     upstream: live
@@ -59,7 +72,7 @@ interface Row {
 async function measure(kind: string, proxies: readonly Proxy[]): Promise<Row[]> {
   const rows = proxies.map((proxy) => ({ proxy: proxy.name, cost: [] as number[] }))
   // Warm: the compilers of two of three have work to do first.
-  for (const proxy of proxies) await loadOn(kind, proxy, Math.max(2, seconds))
+  for (const proxy of proxies) await loadOn(kind, proxy, warm)
   for (let round = 0; round < rounds; round++) {
     const order = proxies.map((_, index) => (round % 2 === 0 ? index : proxies.length - 1 - index))
     for (const index of order) rows[index]!.cost.push(await loadOn(kind, proxies[index]!, seconds))
@@ -70,7 +83,7 @@ async function measure(kind: string, proxies: readonly Proxy[]): Promise<Row[]> 
 async function loadOn(kind: string, proxy: Proxy, duration: number): Promise<number> {
   const args = ['test/bench/load.ts', kind, String(proxy.port), String(duration), proxy.headers]
   const before = proxy.cpu()
-  const { stdout } = await run(...pinned(1, process.execPath, args))
+  const { stdout } = await run(...pinned(1, process.execPath, args), { timeout: 60_000 })
   const spent = proxy.cpu() - before
   const { completed, failed } = JSON.parse(stdout) as { completed: number; failed: number }
   if (failed > 0) throw new Error(`${proxy.name}: ${failed} of ${completed} failed`)
@@ -78,15 +91,25 @@ async function loadOn(kind: string, proxy: Proxy, duration: number): Promise<num
 }
 
 function report(title: string, rows: readonly Row[]): void {
-  const base = rows.find(({ proxy }) => proxy === 'nginx')
   process.stdout.write(`\n${title}\n`)
-  for (const { proxy, cost } of rows) {
-    const ratios = base ? cost.map((value, round) => value / base.cost[round]!) : []
-    const ratio = base ? `  ${median(ratios).toFixed(2)}× nginx (${span(ratios)})` : ''
+  const nginx = rows.find(({ proxy }) => proxy === 'nginx')
+  const portkey = rows.find(({ proxy }) => proxy === 'portkey')
+  for (const row of rows) {
+    const cost = `${median(row.cost).toFixed(1).padStart(8)} µs (${span(row.cost)})`
+    const times = nginx && ratios(row, nginx)
+    const share = portkey && row !== portkey && ratios(portkey, row)
     process.stdout.write(
-      `  ${proxy.padEnd(20)}${median(cost).toFixed(1).padStart(8)} µs (${span(cost)})${ratio}\n`,
+      `  ${row.proxy.padEnd(20)}${cost}` +
+        (times ? `  ${median(times).toFixed(2)}× nginx (${span(times)})` : '') +
+        (share ? `  1/${median(share).toFixed(1)} of Portkey` : '') +
+        '\n',
     )
   }
+}
+
+/** How many times what the other costs, round by round. */
+function ratios({ cost }: Row, other: Row): number[] {
+  return cost.map((value, round) => value / other.cost[round]!)
 }
 
 function median(numbers: readonly number[]): number {
@@ -105,16 +128,10 @@ async function compare(
   kind: string,
   starts: readonly (() => Promise<Proxy | undefined>)[],
 ) {
-  const proxies: Proxy[] = []
-  try {
-    for (const begin of starts) {
-      const proxy = await begin()
-      if (proxy) proxies.push(proxy)
-    }
-    report(title, await measure(kind, proxies))
-  } finally {
-    for (const proxy of proxies) await proxy.stop()
-  }
+  const started = await Promise.all(starts.map((begin) => begin()))
+  const proxies = started.filter((proxy) => proxy !== undefined)
+  report(title, await measure(kind, proxies))
+  for (const proxy of proxies) await proxy.stop()
 }
 
 /** From spawn to the ready line, and the memory a moment later. */
@@ -123,9 +140,8 @@ async function measureStart(): Promise<void> {
   const memory: number[] = []
   for (let round = 0; round < rounds; round++) {
     const began = performance.now()
-    const args = ['core/cli/main.ts', 'run', '--port', '0', '--admin-port', '0', '--json']
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-    await new Promise((resolve) => child.stdout.once('data', resolve))
+    const args = [COMMAND, 'run', '--port', '0', '--admin-port', '0', '--json']
+    const { child } = await start(undefined, process.execPath, args, /\n/)
     times.push(performance.now() - began)
     await new Promise((resolve) => setTimeout(resolve, 500))
     const { stdout } = await run('ps', ['-o', 'rss=', '-p', String(child.pid)])
@@ -164,7 +180,6 @@ try {
       () => startSluice('sluice, passed', config('[]')),
       () => startSluice('sluice, observed', config(`[${log}]`)),
       () => startSluice('sluice, rewritten', config(rewrite)),
-      () => startPortkey(upstreamPort),
     ])
   }
   if (wanted.has('websocket')) {

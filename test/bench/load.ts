@@ -3,7 +3,7 @@
  * requests, events or messages came back. Raw sockets: an HTTP client would cost more than the proxies it measures.
  */
 import { connect, type Socket } from 'node:net'
-import { CONNECTIONS, REQUEST_BODY, SOCKETS, STREAMS } from './shapes.ts'
+import { CONNECTIONS, REQUEST_BODY, SOCKETS, STREAM_BODY, STREAMS } from './shapes.ts'
 
 const [kind, port, seconds, headers = ''] = process.argv.slice(2) as [
   string,
@@ -14,10 +14,12 @@ const [kind, port, seconds, headers = ''] = process.argv.slice(2) as [
 const endsAt = performance.now() + Number(seconds) * 1_000
 let completed = 0
 let failed = 0
+/** Connections whose answer has not come yet. */
+let open = 0
 
 const isOver = () => performance.now() >= endsAt
 
-function request(extra: string): Buffer {
+function request(body: string): Buffer {
   const fields = [
     'POST /v1/chat/completions HTTP/1.1',
     'host: 127.0.0.1',
@@ -25,11 +27,10 @@ function request(extra: string): Buffer {
     'accept: application/json',
     'user-agent: bench/1.0',
     'authorization: Bearer client',
-    `content-length: ${REQUEST_BODY.length}`,
+    `content-length: ${body.length}`,
     ...headers.split('\n').filter(Boolean),
-    ...extra.split('\n').filter(Boolean),
   ]
-  return Buffer.from(`${fields.join('\r\n')}\r\n\r\n${REQUEST_BODY}`)
+  return Buffer.from(`${fields.join('\r\n')}\r\n\r\n${body}`)
 }
 
 /** One request after another on one connection. */
@@ -38,6 +39,7 @@ function ask(message: Buffer): Promise<void> {
     const socket = connect(Number(port), '127.0.0.1')
     let wanted = 0
     let received = 0
+    let first: string | undefined = ''
     socket.setNoDelay(true)
     socket.on('data', (chunk) => {
       if (wanted === 0) {
@@ -49,11 +51,15 @@ function ask(message: Buffer): Promise<void> {
         wanted = length ? end + 4 + Number(length[1]) : Infinity
       }
       received += chunk.length
+      // Once per connection: that it is the upstream's answer, and not a mere 200.
+      if (first !== undefined) first += chunk.toString('latin1')
       const isDone =
         wanted === Infinity
           ? chunk.subarray(-5).toString('latin1') === '0\r\n\r\n'
           : received >= wanted
       if (!isDone) return
+      if (first !== undefined && !first.includes('chatcmpl-1')) failed++
+      first = undefined
       completed++
       wanted = 0
       received = 0
@@ -70,14 +76,15 @@ function ask(message: Buffer): Promise<void> {
 function stream(message: Buffer): Promise<void> {
   return new Promise((resolve) => {
     const socket = connect(Number(port), '127.0.0.1')
+    let tail = ''
     socket.on('data', (chunk) => {
       for (let at = chunk.indexOf('data: {'); at !== -1; at = chunk.indexOf('data: {', at + 7))
         completed++
-      if (chunk.includes('[DONE]')) {
-        if (isOver()) return void socket.destroy()
-        // The end of the answer may follow in another packet; a pipelined request is taken after it.
-        socket.write(message)
-      }
+      tail = (tail + chunk.toString('latin1', Math.max(0, chunk.length - 7))).slice(-7)
+      // The last chunk of an answer may come in a packet of its own.
+      if (tail !== '\r\n0\r\n\r\n') return
+      if (isOver()) socket.end()
+      else socket.write(message)
     })
     socket.on('error', () => failed++)
     socket.on('close', () => resolve())
@@ -116,16 +123,21 @@ function talk(): Promise<void> {
   })
 }
 
-const workers =
+const [count, work] =
   kind === 'websocket'
-    ? Array.from({ length: SOCKETS }, () => talk())
+    ? [SOCKETS, talk]
     : kind === 'sse'
-      ? Array.from({ length: STREAMS }, () => stream(request('x-stream: 1')))
-      : Array.from({ length: CONNECTIONS }, () => ask(request('')))
-// A worker whose answer never comes must not hold up the run.
+      ? [STREAMS, () => stream(request(STREAM_BODY))]
+      : [CONNECTIONS, () => ask(request(REQUEST_BODY))]
+const workers = Array.from({ length: count }, async () => {
+  open++
+  await work()
+  open--
+})
+// An answer that never comes must not hold up the run; it has failed.
 await Promise.race([
   Promise.all(workers),
   new Promise((resolve) => setTimeout(resolve, Number(seconds) * 1_000 + 5_000)),
 ])
-process.stdout.write(`${JSON.stringify({ completed, failed })}\n`)
+process.stdout.write(`${JSON.stringify({ completed, failed: failed + open })}\n`)
 process.exit(0)

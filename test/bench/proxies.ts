@@ -1,5 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -19,73 +20,97 @@ export interface Proxy {
 const hasTaskset = tryRun('taskset', ['--version'])
 const cores = Number(execFileSync('nproc').toString())
 
-/** The command on a core of its own, where that can be had. */
-export function pinned(core: number, command: string, args: readonly string[]): [string, string[]] {
-  return hasTaskset && cores > 1
+/** The command on a core of its own, where that can be had and is wanted. */
+export function pinned(
+  core: number | undefined,
+  command: string,
+  args: readonly string[],
+): [string, string[]] {
+  return hasTaskset && cores > 1 && core !== undefined
     ? ['taskset', ['-c', String(core), command, ...args]]
     : [command, [...args]]
 }
 
+const children = new Set<ChildProcess>()
+const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+
+// Also after a failure: nothing that was started outlives the run.
+process.once('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+  rmSync(folder, { recursive: true, force: true })
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+
+/** Starts a process that ends with this one at the latest. */
+export function launch(
+  core: number | undefined,
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): ChildProcess {
+  const child = spawn(...pinned(core, command, args), { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  children.add(child)
+  child.once('exit', () => children.delete(child))
+  child.stderr.resume()
+  return child
+}
+
+/** How long a process may take until it says that it is ready. Milliseconds. */
+const READY_MS = 30_000
+
 /** Starts a process and waits for a line that matches on its stdout. */
 export async function start(
-  core: number,
+  core: number | undefined,
   command: string,
   args: readonly string[],
   ready: RegExp,
-  env: NodeJS.ProcessEnv = process.env,
 ): Promise<{ child: ChildProcess; line: RegExpExecArray }> {
-  const child = spawn(...pinned(core, command, args), { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = launch(core, command, args)
   const line = await new Promise<RegExpExecArray>((resolve, reject) => {
     let text = ''
-    child.stdout.on('data', (chunk: Buffer) => {
+    const late = () => reject(new Error(`${command} ${args.join(' ')} is not ready: ${text}`))
+    const timer = setTimeout(late, READY_MS)
+    child.stderr!.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    child.stdout!.on('data', (chunk: Buffer) => {
       text += chunk.toString()
       const match = ready.exec(text)
-      if (match) resolve(match)
+      if (!match) return
+      clearTimeout(timer)
+      resolve(match)
     })
-    child.once('exit', (code) =>
-      reject(new Error(`${command} ${args.join(' ')} ended with ${code}`)),
-    )
+    child.once('exit', (code) => {
+      clearTimeout(timer)
+      reject(new Error(`${command} ${args.join(' ')} ended with ${code}: ${text}`))
+    })
   })
   return { child, line }
 }
 
+/** The command as users of a checkout run it. */
+export const COMMAND = 'core/cli/sluice.js'
+
 /** Sluice with a config of its own. */
 export async function startSluice(name: string, yaml: string): Promise<Proxy> {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
-  const file = join(folder, 'gateway.yaml')
+  const file = join(mkdtempSync(join(folder, 'sluice-')), 'gateway.yaml')
   writeFileSync(file, `version: 1\nstore: "memory:"\n${yaml}`)
-  const { child, line } = await start(
-    0,
-    process.execPath,
-    [
-      '--max-semi-space-size=64',
-      'core/cli/main.ts',
-      'run',
-      file,
-      '--port',
-      '0',
-      '--admin-port',
-      '0',
-      '--json',
-    ],
-    /"url":"http:\/\/[^:]+:(\d+)"/,
-  )
+  const args = [COMMAND, 'run', file, '--port', '0', '--admin-port', '0', '--json']
+  const { child, line } = await start(0, process.execPath, args, /"url":"http:\/\/[^:]+:(\d+)"/)
   return proxyOf(name, child, Number(line[1]))
 }
 
 /** nginx with one worker that passes everything on; undefined where it is not installed. */
 export async function startNginx(upstream: number): Promise<Proxy | undefined> {
   if (!tryRun('nginx', ['-v'])) return undefined
-  const folder = mkdtempSync(join(tmpdir(), 'nginx-bench-'))
-  const port = 20_000 + Math.floor(Math.random() * 20_000)
-  const file = join(folder, 'nginx.conf')
+  const home = mkdtempSync(join(folder, 'nginx-'))
+  const port = await freePort()
+  const file = join(home, 'nginx.conf')
   writeFileSync(
     file,
-    `daemon off; worker_processes 1; error_log stderr error; pid ${folder}/pid;
+    `daemon off; worker_processes 1; error_log stderr error; pid ${home}/pid;
      events { worker_connections 1024; }
      http {
-       access_log off; client_body_temp_path ${folder}/b; proxy_temp_path ${folder}/p;
-       fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
+       access_log off; client_body_temp_path ${home}/b; proxy_temp_path ${home}/p;
+       fastcgi_temp_path ${home}/f; uwsgi_temp_path ${home}/u; scgi_temp_path ${home}/s;
        keepalive_requests 1000000000;
        upstream model { server 127.0.0.1:${upstream}; keepalive 128; keepalive_requests 1000000000; }
        server {
@@ -100,21 +125,21 @@ export async function startNginx(upstream: number): Promise<Proxy | undefined> {
        }
      }`,
   )
-  const child = spawn(...pinned(0, 'nginx', ['-c', file, '-p', folder]), {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
+  const child = launch(0, 'nginx', ['-c', file, '-p', home])
   await until(port)
   return proxyOf('nginx', child, port)
 }
 
 /** Portkey's gateway, which is told by header whom to ask. */
 export async function startPortkey(upstream: number): Promise<Proxy> {
-  const port = 20_000 + Math.floor(Math.random() * 20_000)
+  const port = await freePort()
   const main = 'node_modules/@portkey-ai/gateway/build/start-server.js'
-  const child = spawn(...pinned(0, process.execPath, [main, '--headless', `--port=${port}`]), {
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, NODE_ENV: 'production', TRUSTED_CUSTOM_HOSTS: '127.0.0.1,localhost' },
+  const child = launch(0, process.execPath, [main, '--headless', `--port=${port}`], {
+    ...process.env,
+    NODE_ENV: 'production',
+    TRUSTED_CUSTOM_HOSTS: '127.0.0.1,localhost',
   })
+  child.stdout!.resume()
   await until(port)
   const headers = `x-portkey-provider: openai\nx-portkey-custom-host: http://127.0.0.1:${upstream}/v1`
   return { ...proxyOf('portkey', child, port), headers }
@@ -165,8 +190,16 @@ function memoryOf(pid: number): number {
   return Number(pages) * 4_096
 }
 
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+}
+
 async function until(port: number): Promise<void> {
-  const { connect } = await import('node:net')
   for (let attempt = 0; attempt < 100; attempt++) {
     const isOpen = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1')

@@ -2,10 +2,10 @@
  * The upstream of all scenarios, in a process of its own: a fixed answer per path, as cheap as node:http allows.
  * Prints its port. Events go out in bursts on a timer, so that every proxy gets the same rate.
  */
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { WebSocketServer } from 'ws'
-import { EVENTS_PER_STREAM } from './shapes.ts'
+import { EVENTS_PER_STREAM, STREAM_MARK } from './shapes.ts'
 
 const answer = Buffer.from(
   JSON.stringify({
@@ -29,12 +29,18 @@ const event = Buffer.from(
 const done = Buffer.from('data: [DONE]\n\n')
 
 const server = createServer((req, res) => {
-  req.resume()
-  if (req.headers['x-stream'] === undefined) {
+  let isStream = false
+  req.on('data', (chunk: Buffer) => {
+    isStream ||= chunk.includes(STREAM_MARK)
+  })
+  req.on('end', () => {
+    if (isStream) return streamTo(res)
     res.writeHead(200, { 'content-type': 'application/json', 'content-length': answer.length })
     res.end(answer)
-    return
-  }
+  })
+})
+
+function streamTo(res: ServerResponse): void {
   res.writeHead(200, { 'content-type': 'text/event-stream' })
   let left = EVENTS_PER_STREAM
   const timer = setInterval(() => {
@@ -43,7 +49,8 @@ const server = createServer((req, res) => {
     res.end(done)
   }, 3)
   res.on('close', () => clearInterval(timer))
-})
+}
+
 const sockets = new WebSocketServer({ server, perMessageDeflate: false })
 sockets.on('connection', (socket) => {
   socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }))
