@@ -8,16 +8,14 @@ import { createDeliver, type LiveUpstream } from '../../kernel/deliver.ts'
 import type { LiveExchange, LiveRequest } from '../../kernel/exchange.ts'
 import { planRoute } from '../../kernel/plan.ts'
 import { readJsonBody } from '../../kernel/request-body.ts'
-import { toGatewayError } from '../../kernel/respond.ts'
-import { compileRoutes, explainMatch, findRoute, type RouteMatcher } from '../../kernel/routes.ts'
 import { checkBody } from '../../kernel/serve.ts'
 import { isObject, type Json } from '../../kit/json.ts'
 import { MASK } from '../../kit/secret.ts'
 import type { UpstreamRequest } from '../../upstream/upstream.ts'
+import { chooseRoute, type ExplainOptions, refusalOf } from './choose.ts'
 import type {
   Decision,
   Explanation,
-  RouteAnswer,
   StepAnswer,
   TracedExpression,
   UpstreamAnswer,
@@ -25,14 +23,6 @@ import type {
 import { offlineUpstream, openOfflineWorld, type OfflineWorld } from './offline.ts'
 import { type Mask, recorded, recordingStep, type StepRecord, traced } from './record.ts'
 import { type DescribedRequest, liveExchange, liveRequest } from './request.ts'
-
-/** What to explain, and where from. */
-export interface ExplainOptions {
-  readonly cwd: string
-  readonly now: number
-  /** Explains this route, whether it matches or not. */
-  readonly route: string | undefined
-}
 
 /**
  * Takes a described request through the gateway's own routes and steps, up to where it would be sent. Uses no network;
@@ -63,72 +53,6 @@ export async function explainRequest(
     return { request, routes, route: found.id, ...walk }
   } finally {
     await world.close()
-  }
-}
-
-function chooseRoute(
-  config: Config,
-  req: LiveRequest,
-  { route: wanted, now }: ExplainOptions,
-  mask: Mask,
-) {
-  const matchers = compileRoutes(config)
-  if (wanted !== undefined) {
-    const one = matchers.find(({ config: { id } }) => id === wanted)
-    if (one === undefined) {
-      const known = matchers.map(({ config: { id } }) => id).join(', ')
-      throw new RangeError(`there is no route ${JSON.stringify(wanted)}; there are ${known}`)
-    }
-    const routes = [askRoute(one, req, config, now, mask)]
-    // What the route would have set, had it been asked in its turn.
-    req.dialect = one.config.dialect ?? req.dialect
-    findOrRefusal([one], req, config, now)
-    return { routes, found: one.config, refusal: undefined }
-  }
-  const { found, refusal } = findOrRefusal(matchers, req, config, now)
-  const last = found === undefined ? matchers.length : matchers.indexOf(found) + 1
-  const routes = matchers.slice(0, last).map((one) => askRoute(one, req, config, now, mask))
-  return { routes, found: found?.config, refusal }
-}
-
-function findOrRefusal(
-  matchers: readonly RouteMatcher[],
-  req: LiveRequest,
-  { env }: Config,
-  now: number,
-): { found?: RouteMatcher; refusal?: NonNullable<Explanation['refusal']> } {
-  try {
-    return { found: findRoute(matchers, req, env, now) }
-  } catch (cause) {
-    return { refusal: refusalOf(cause) }
-  }
-}
-
-function askRoute(
-  matcher: RouteMatcher,
-  req: LiveRequest,
-  { env }: Config,
-  now: number,
-  mask: Mask,
-): RouteAnswer {
-  const { id, position, match } = matcher.config
-  const mismatch = mismatchOf(matcher, req, env, now)
-  // `when` is asked last, so it was only asked where nothing else told the route out.
-  const wasAsked = match.when !== undefined && (mismatch === undefined || /`when`/.test(mismatch))
-  return {
-    id,
-    position: formatPosition(position),
-    ...(mismatch !== undefined && { mismatch }),
-    ...(wasAsked && { when: traced('when', match.when, { req, env, now }, mask) }),
-  }
-}
-
-/** A condition that breaks, such as one about a query of too many parameters, ends the request there. */
-function mismatchOf(...asked: Parameters<typeof explainMatch>): string | undefined {
-  try {
-    return explainMatch(...asked)
-  } catch (cause) {
-    return `cannot be asked: ${cause instanceof Error ? cause.message : String(cause)}`
   }
 }
 
@@ -307,11 +231,6 @@ function unread({ method, target, isWebSocket }: DescribedRequest, cause: unknow
   const protocol = isWebSocket ? 'websocket' : 'http'
   const request = { method, path: target, query: '', host: '', protocol, dialect: 'http' }
   return { request, routes: [], steps: [], buffers: [], refusal: refusalOf(cause) }
-}
-
-function refusalOf(cause: unknown): NonNullable<Explanation['refusal']> {
-  const [{ status, code, message }] = toGatewayError(cause)
-  return { status, code, message }
 }
 
 /** Values of variables that are named like a secret are masked, in longer texts too. */
