@@ -1,5 +1,6 @@
 import type { Config, RouteConfig, StepConfig, UpstreamConfig } from '../config/model.ts'
 import { ConfigError, type Problem } from '../config/problems.ts'
+import { formatDuration } from '../kit/duration.ts'
 import type { AdminRoute } from '../sdk.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { type Chain, compileChain } from './chain.ts'
@@ -29,6 +30,13 @@ export interface LiveRoute extends RouteMatcher {
   readonly bufferedBytes: number
 }
 
+/** How long the last exchanges may take to end after they were cut. Milliseconds. */
+const CUT_MS = 3_000
+
+/** How long a step may take to start, and to close. Milliseconds. */
+const SETUP_MS = 60_000
+const CLOSE_MS = 10_000
+
 /** One loaded config and its live plugin instances. */
 export class Generation {
   readonly number: number
@@ -41,6 +49,7 @@ export class Generation {
   readonly #exchanges = new Map<LiveExchange, LiveRoute>()
   readonly #drained = Promise.withResolvers<void>()
   #isRetired = false
+  #cutting: NodeJS.Timeout | undefined
 
   constructor(init: {
     number: number
@@ -70,7 +79,9 @@ export class Generation {
 
   leave(exchange: LiveExchange): void {
     this.#exchanges.delete(exchange)
-    if (this.#isRetired && this.#exchanges.size === 0) this.#drained.resolve()
+    if (this.#exchanges.size > 0) return
+    clearTimeout(this.#cutting)
+    if (this.#isRetired) this.#drained.resolve()
   }
 
   /**
@@ -93,9 +104,11 @@ export class Generation {
     await this.#release()
   }
 
-  /** Ends what still runs, each in the way of its protocol. */
+  /** Ends what still runs, each in the way of its protocol. Steps that do not come to an end are not waited for. */
   cut(reason: Error): void {
     for (const exchange of this.#exchanges.keys()) exchange.end(reason)
+    clearTimeout(this.#cutting)
+    if (this.#exchanges.size > 0) this.#cutting = setTimeout(() => this.#drained.resolve(), CUT_MS)
   }
 }
 
@@ -167,9 +180,11 @@ export class GenerationFactory {
     const services = { ...this.#services, upstreams: endpoints }
     const live = new Map<string, LiveStep>()
     const problems: Problem[] = []
+    const tried = new Set<string>()
     for (const step of config.routes.flatMap((route) => route.steps)) {
       const key = keyOf(step)
-      if (!step.isEnabled || live.has(key)) continue
+      if (!step.isEnabled || tried.has(key)) continue
+      tried.add(key)
       try {
         const { hooks, log } = await held.step(key, () => openStep(step, services))
         live.set(key, { config: step, hooks, log })
@@ -268,13 +283,15 @@ async function openStep(step: StepConfig, services: HostServices): Promise<OpenS
   const { host, revoke } = openHost(step, services)
   const log = withFields(services.log, { plugin: step.plugin.name })
   try {
-    const hooks = await step.plugin.setup(step.options as never, host)
+    const hooks = await within(SETUP_MS, 'setup', () =>
+      step.plugin.setup(step.options as never, host),
+    )
     return {
       hooks,
       log,
       async close() {
         try {
-          await hooks.close?.()
+          if (hooks.close) await within(CLOSE_MS, 'close', () => hooks.close!())
         } catch (err) {
           log.error('step failed to close', { step: step.id, err })
         } finally {
@@ -285,6 +302,20 @@ async function openStep(step: StepConfig, services: HostServices): Promise<OpenS
   } catch (cause) {
     revoke()
     throw cause
+  }
+}
+
+/** Waits for what a plugin does, but not for ever. What comes too late is of no use to anybody. */
+async function within<T>(ms: number, what: string, act: () => T | Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => late.reject(new Error(`${what} took longer than ${formatDuration(ms)}`)),
+    ms,
+  )
+  try {
+    return await Promise.race([act(), late.promise])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

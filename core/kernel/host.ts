@@ -38,11 +38,10 @@ export class EventBus {
 
   emit(name: string, data: JsonObject): void {
     for (const listener of this.#emitter.listeners(name)) {
-      try {
-        listener(data)
-      } catch (err) {
-        this.#log.error('event listener failed', { event: name, err })
-      }
+      // The wrapper turns a throw into a rejection, so that an asynchronous listener is caught too.
+      void (async () => listener(data))().catch((err: unknown) =>
+        this.#log.error('event listener failed', { event: name, err }),
+      )
     }
   }
 
@@ -111,7 +110,10 @@ export function openHost(step: StepConfig, services: HostServices): OpenHost {
       names: [...services.upstreams.keys()],
       endpoints: (name) => services.upstreams.get(name) ?? [],
     },
-    fetch: (url, options) => services.fetch(url, options, hostsIn(step.options)),
+    async fetch(url, options) {
+      signal.throwIfAborted()
+      return services.fetch(url, options, hostsIn(step.options))
+    },
     every(ms, callback) {
       const timer = setInterval(() => run(callback), ms * (0.9 + random() * 0.2))
       timer.unref()

@@ -10,6 +10,8 @@ export interface Metric {
   readonly name: string
   readonly help: string
   readonly type: 'counter' | 'gauge' | 'histogram'
+  /** Names of the labels, in the order in which they make a series. */
+  readonly labels: readonly string[]
   /** Upper bounds of a histogram's buckets. */
   readonly buckets: readonly number[]
   readonly series: ReadonlyMap<string, Series>
@@ -31,7 +33,10 @@ export class MetricRegistry {
   /** A view for one owner; `close` takes away what no other owner uses. */
   open(): { metrics: Metrics; close(): void } {
     const owned = new Set<string>()
-    const own = (metric: Omit<Metric, 'series'>) => {
+    let isClosed = false
+    const own = (metric: Omit<Metric, 'series'>): Metric => {
+      // A late call does nothing: it counts where nobody looks.
+      if (isClosed) return { ...metric, series: new Map<string, Series>() }
       const known = this.#metrics.get(metric.name)
       if (known !== undefined && known.metric.type !== metric.type) {
         throw new Error(`the metric ${metric.name} is a ${known.metric.type} already`)
@@ -42,23 +47,25 @@ export class MetricRegistry {
         owned.add(metric.name)
         entry.owners++
       }
-      return (labels: Labels) => seriesOf(entry.metric, labels)
+      return entry.metric
     }
     return {
       metrics: {
-        counter(name, help) {
-          const series = own({ name, help, type: 'counter', buckets: [] })
-          return { add: (amount, labels = {}) => void (series(labels).value += amount) }
+        counter(name, help, labels = []) {
+          const metric = own({ name, help, type: 'counter', labels, buckets: [] })
+          return { add: (amount, of = {}) => void (seriesOf(metric, of).value += amount) }
         },
-        gauge(name, help) {
-          const series = own({ name, help, type: 'gauge', buckets: [] })
-          return { set: (value, labels = {}) => void (series(labels).value = value) }
+        gauge(name, help, labels = []) {
+          const metric = own({ name, help, type: 'gauge', labels, buckets: [] })
+          return { set: (value, of = {}) => void (seriesOf(metric, of).value = value) }
         },
-        histogram(name, help, buckets) {
-          const series = own({ name, help, type: 'histogram', buckets })
+        histogram(name, help, bounds, labels = []) {
+          const metric = own({ name, help, type: 'histogram', labels, buckets: bounds })
+          // Who came first has said how it is divided.
+          const { buckets } = metric
           return {
-            observe(value, labels = {}) {
-              const one = series(labels)
+            observe(value, of = {}) {
+              const one = seriesOf(metric, of)
               const bucket = buckets.findIndex((bound) => value <= bound)
               one.value += value
               one.counts[bucket === -1 ? buckets.length : bucket]!++
@@ -72,6 +79,7 @@ export class MetricRegistry {
           if (--entry.owners === 0) this.#metrics.delete(name)
         }
         owned.clear()
+        isClosed = true
       },
     }
   }
@@ -82,13 +90,15 @@ export class MetricRegistry {
   }
 }
 
-function seriesOf(metric: Metric, labels: Labels): Series {
+/** The series of a label set; labels that were not declared are left out, missing ones are empty. */
+function seriesOf(metric: Metric, given: Labels): Series {
   const series = metric.series as Map<string, Series>
-  const key = Object.values(labels).join('\0')
+  const key = metric.labels.map((name) => given[name] ?? '').join('\0')
   const known = series.get(key)
   if (known) return known
+  const labels = Object.fromEntries(metric.labels.map((name) => [name, given[name] ?? '']))
   if (series.size >= MAX_SERIES) {
-    const other = Object.fromEntries(Object.keys(labels).map((name) => [name, 'other']))
+    const other = Object.fromEntries(metric.labels.map((name) => [name, 'other']))
     const otherKey = Object.values(other).join('\0')
     return series.get(otherKey) ?? addSeries(metric, series, otherKey, other)
   }

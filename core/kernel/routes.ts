@@ -14,7 +14,6 @@ interface Candidate {
   readonly api: ClientDialect | undefined
   readonly env: Readonly<Record<string, string>>
   readonly now: number
-  params: Readonly<Record<string, string>>
 }
 
 /** A condition of a route, compiled; says what it wanted and what it found. */
@@ -43,19 +42,19 @@ export function findRoute<M extends RouteMatcher>(
   now: number,
 ): M {
   const api = endpointOf(req.method, req.path, req.headers)?.dialect
-  const candidate: Candidate = { req, api, env, now, params: req.params }
+  const candidate: Candidate = { req, api, env, now }
   let allowed: Set<string> | undefined
   for (const route of routes) {
     if (mismatchOf(route, candidate) !== undefined) continue
     const { methods } = route.config.match
     if (methods.length === 0 || methods.includes(req.method)) {
-      req.params = candidate.params
       req.dialect = route.config.dialect ?? api ?? 'http'
       return route
     }
     allowed ??= new Set()
     for (const method of methods) allowed.add(method)
   }
+  req.params = NO_PARAMS
   req.dialect = api ?? 'http'
   if (allowed) {
     const allow = [...allowed].join(', ')
@@ -80,14 +79,18 @@ export function explainMatch(
   const api = endpointOf(req.method, req.path, req.headers)?.dialect
   const { methods } = route.config.match
   return (
-    mismatchOf(route, { req, api, env, now, params: req.params }) ??
+    mismatchOf(route, { req, api, env, now }) ??
     (methods.length === 0 || methods.includes(req.method)
       ? undefined
       : `method is ${req.method}, not ${methods.join(' or ')}`)
   )
 }
 
+const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze(Object.create(null))
+
 function mismatchOf(route: RouteMatcher, candidate: Candidate): Mismatch {
+  // What the path of another route has said of this one is not true.
+  candidate.req.params = NO_PARAMS
   for (const condition of route.conditions) {
     const mismatch = condition(candidate)
     if (mismatch !== undefined) return mismatch
@@ -120,7 +123,7 @@ function pathIs(patterns: readonly PathPattern[]): Condition {
     for (const pattern of patterns) {
       const params = pattern.match(candidate.req.path)
       if (params === undefined) continue
-      candidate.params = params
+      candidate.req.params = params
       return undefined
     }
     return `path ${candidate.req.path} is not ${patterns.map((pattern) => pattern.source).join(' or ')}`

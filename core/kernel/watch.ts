@@ -28,14 +28,16 @@ export async function watchFiles(
 ): Promise<Watch> {
   let watched: readonly string[] = []
   let watchers: FSWatcher[] = []
-  let fingerprint = ''
+  /** Per file, as it was when it was last looked at. */
+  let fingerprints: ReadonlyMap<string, string> = new Map()
   let settling: NodeJS.Timeout | undefined
   let isClosed = false
 
   async function look(): Promise<void> {
-    const seen = await fingerprintOf(watched)
-    if (isClosed || seen === fingerprint) return
-    fingerprint = seen
+    const files = watched
+    const seen = await fingerprintsOf(files)
+    if (isClosed || files !== watched || isSame(seen, fingerprints)) return
+    fingerprints = seen
     // A swapped link leads to other folders.
     await rewatch()
     onChange()
@@ -69,9 +71,14 @@ export async function watchFiles(
 
   const self: Watch = {
     async set(next) {
+      const seen = await fingerprintsOf(next)
+      // Known files keep what they were when they were last looked at: a change while the config was being read is
+      // still to be told.
+      for (const [file, known] of fingerprints) if (seen.has(file)) seen.set(file, known)
       watched = next
-      fingerprint = await fingerprintOf(watched)
+      fingerprints = seen
       await rewatch()
+      settle()
     },
     close() {
       isClosed = true
@@ -98,9 +105,13 @@ async function foldersOf(files: readonly string[]): Promise<readonly string[]> {
 }
 
 /** Of a folder, the names in it count: a new file may fit an include. */
-async function fingerprintOf(paths: readonly string[]): Promise<string> {
+async function fingerprintsOf(paths: readonly string[]): Promise<Map<string, string>> {
   const contents = await Promise.all(paths.map((path) => readFile(path).catch(() => namesIn(path))))
-  return contents.map((content) => hash('sha256', content)).join()
+  return new Map(paths.map((path, index) => [path, hash('sha256', contents[index]!)]))
+}
+
+function isSame(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
+  return a.size === b.size && [...a].every(([path, fingerprint]) => b.get(path) === fingerprint)
 }
 
 async function namesIn(folder: string): Promise<string> {
