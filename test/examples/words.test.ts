@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { catalog } from '#core/cli/catalog.ts'
+import { runCommand } from '#core/cli/command.ts'
 import { loadConfig } from '#core/config/load.ts'
 import { formatProblem } from '#core/config/problems.ts'
 
@@ -20,6 +21,22 @@ describe('README', () => {
     const yaml = (await configIn('README.md')).replace('message:', 'mesage:')
     const [problem] = await findProblems(yaml)
     expect(await readFile('README.md', 'utf8')).toContain(problem)
+  })
+
+  it('shows what explain says of it', async () => {
+    const [shown] = /^  ✗ .*?(?=```)/ms.exec(await readFile('README.md', 'utf8')) ?? []
+    const cwd = await folderWith(await configIn('README.md'))
+    let stdout = ''
+    const terminal = {
+      stdout: (text: string) => void (stdout += text),
+      stderr: () => undefined,
+      env: { OPENAI_API_KEY: 'sk-test' },
+      cwd,
+      isTerminal: false,
+    }
+    const call = ['POST', '/v1/chat/completions', '-d', '{"model":"smart"}']
+    await runCommand(['explain', ...call], terminal)
+    expect(stdout).toContain(shown)
   })
 })
 
@@ -41,12 +58,17 @@ async function configIn(page: string): Promise<string> {
 }
 
 async function findProblems(yaml: string): Promise<string[]> {
-  const cwd = await mkdtemp(join(tmpdir(), 'sluice-words-'))
-  onTestFinished(() => rm(cwd, { recursive: true }))
-  await writeFile(join(cwd, 'gateway.yaml'), yaml)
+  const cwd = await folderWith(yaml)
   const env = { OPENAI_API_KEY: 'sk-test' }
   const { problems } = await loadConfig('gateway.yaml', { env, cwd, catalog })
   return problems.map(formatProblem)
+}
+
+async function folderWith(yaml: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-words-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  await writeFile(join(folder, 'gateway.yaml'), yaml)
+  return folder
 }
 
 function findDeadLinks(page: string, text: string): string[] {
