@@ -81,7 +81,7 @@ export interface Hooks {
   request?(exchange: ExchangeView): RequestPatch | void | Promise<RequestPatch | void>
   /** On the way up, once the answer's head is known. */
   response?(exchange: ExchangeView): ResponsePatch | void | Promise<ResponsePatch | void>
-  /** Koa middleware, for what must wrap: retry, cache, timing. `next()` is over when the answer's head is known. */
+  /** Koa middleware, for what must wrap: retry, cache, timing. `next()` is over when the answer's head is known; one that is not waited for is given up. */
   handle?(ctx: Context, next: () => Promise<void>): Promise<void> | void
   /** Each event of a streamed answer, and each plain answer as one chunk. */
   chunk?(chunk: Chunk, exchange: ExchangeView): ChunkPatch

@@ -62,6 +62,14 @@ function describeRoute({ config, steps, plan }: LiveRoute): JsonObject {
   }
 }
 
-function positionOf({ file, line, column }: { file: string; line: number; column: number }): string {
+function positionOf({
+  file,
+  line,
+  column,
+}: {
+  file: string
+  line: number
+  column: number
+}): string {
   return `${file}:${line}:${column}`
 }

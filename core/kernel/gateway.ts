@@ -74,19 +74,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   return gateway
 }
 
-function load({
-  file,
-  env,
-  catalog,
-  cwd = process.cwd(),
-  port,
-  adminPort,
-}: GatewayOptions) {
+function load({ file, env, catalog, cwd = process.cwd(), port, adminPort }: GatewayOptions) {
   return loadConfig(file, { env, catalog, cwd, port, adminPort })
 }
 
 /** Generations that may wait for their exchanges at once; the oldest is cut for one more. */
 const MAX_RETIRING = 3
+
+/** How long clients may take to read why they are cut off. Milliseconds. */
+const FAREWELL_MS = 3_000
 
 class LiveGateway implements Gateway {
   url = ''
@@ -178,8 +174,8 @@ class LiveGateway implements Gateway {
     const fixed = this.#fixedProblems(config)
     if (fixed.length > 0) return this.#refuse(fixed)
     const old = this.#generation!
-    this.warnings = problems
     if (config.fingerprint === old.config.fingerprint) {
+      this.warnings = problems
       this.#log.info('config unchanged', { generation: old.number })
       return { ok: true, generation: old.number, changed: false, warnings: problems }
     }
@@ -190,6 +186,7 @@ class LiveGateway implements Gateway {
       throw cause
     }
     this.#config = config
+    this.warnings = problems
     this.#listener!.update(config.server)
     this.#overload!.update(config.server.overload)
     this.#admin?.setRoutes(adminRoutes(this))
@@ -270,8 +267,17 @@ class LiveGateway implements Gateway {
     this.#watch?.close()
     this.#listener!.drain()
     await delay(delayMs)
-    await this.#listener!.close(this.#config.server.timeouts.drainMs)
+    const { drainMs } = this.#config.server.timeouts
+    // What is left is told why, each in the way of its protocol, before its connection is cut.
+    const cutting = setTimeout(() => this.#cut(), drainMs)
+    await this.#listener!.close(drainMs + FAREWELL_MS)
+    clearTimeout(cutting)
     await this.abandon()
+  }
+
+  #cut(): void {
+    this.#generation?.cut(new GatewayError('SHUTTING_DOWN', 'the gateway is shutting down'))
+    for (const { cut } of this.#retiring) cut()
   }
 
   /** Lets go of everything without waiting for clients. */
@@ -280,9 +286,7 @@ class LiveGateway implements Gateway {
     this.#watch?.close()
     await this.#listener?.close(0)
     await this.#reloading
-    const stopping = new GatewayError('SHUTTING_DOWN', 'the gateway is shutting down')
-    this.#generation?.cut(stopping)
-    for (const { cut } of this.#retiring) cut()
+    this.#cut()
     await this.#generation?.retire()
     await Promise.all([...this.#retiring].map(({ done }) => done))
     this.#overload?.close()

@@ -149,6 +149,32 @@ routes: [{ id: live, match: { path: /live, protocol: websocket }, pipeline: [one
   expect((await once(socket, 'close'))[0]).toBe(1012)
 })
 
+test('a shutdown tells open streams and WebSockets why, once their time is over', async () => {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+  await once(server, 'listening')
+  onTestFinished(() => {
+    for (const client of server.clients) client.terminate()
+    server.close()
+  })
+  const upstream = await stream()
+  const gateway = await startTestGateway(`
+server: { timeouts: { drain: 100ms } }
+upstreams:
+  up: { dialect: openai-chat, url: "${upstream.url}/v1" }
+  live: { dialect: http, url: "ws://127.0.0.1:${(server.address() as AddressInfo).port}" }
+routes:
+  - { id: live, match: { path: /live, protocol: websocket }, upstream: live }
+  - { id: a, match: { path: /v1/* }, upstream: up }
+`)
+  const { rest } = await openStream(gateway.url)
+  const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/live`)
+  await once(socket, 'open')
+  const closed = gateway.close({ delayMs: 0 })
+  expect(await rest()).toContain('"code":"shutting_down"')
+  expect((await once(socket, 'close'))[0]).toBe(1012)
+  await closed
+})
+
 test('a done hook that never ends does not keep the gateway from closing', async () => {
   const stuck = step('stuck', { done: () => new Promise<void>(() => {}) })
   const upstream = await startUpstream((_, res) => void res.end('{}'))
