@@ -17,7 +17,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '9' },
     seconds: { type: 'string', default: '2' },
-    warm: { type: 'string', default: '5' },
+    warm: { type: 'string', default: '12' },
     only: { type: 'string', default: 'pass,pipeline,sse,websocket,start' },
   },
 })
@@ -71,7 +71,7 @@ interface Row {
 /** Measures every proxy once per round, in turn, and every other round backwards. */
 async function measure(kind: string, proxies: readonly Proxy[]): Promise<Row[]> {
   const rows = proxies.map((proxy) => ({ proxy: proxy.name, cost: [] as number[] }))
-  // Warm: the compilers of two of three have work to do first.
+  // V8 goes on compiling for some 50,000 requests, which on a busy machine take their time.
   for (const proxy of proxies) await loadOn(kind, proxy, warm)
   for (let round = 0; round < rounds; round++) {
     const order = proxies.map((_, index) => (round % 2 === 0 ? index : proxies.length - 1 - index))
