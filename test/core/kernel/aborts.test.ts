@@ -11,7 +11,8 @@ function dice(seed: number) {
   let state = seed
   return (n: number) => {
     state = (state * 1_103_515_245 + 12_345) % 2_147_483_648
-    return state % n
+    // The low bits of such a sequence repeat themselves.
+    return (state >> 12) % n
   }
 }
 
@@ -101,11 +102,14 @@ routes:
   for (let round = 0; round < 12; round++) {
     await Promise.all(Array.from({ length: 25 }, visit))
   }
-  await expect.poll(() => gateway.generation.exchanges, { timeout: 5_000 }).toBe(0)
+  // A request whose client has left may still be on its way in.
+  const isOver = () => gateway.generation.exchanges === 0 && ends.length === started.length
+  await expect.poll(isOver, { timeout: 5_000 }).toBe(true)
   await later(20)
   expect(unhandled).toEqual([])
-  expect(ends).toHaveLength(started.length)
-  expect(new Set(ends.map(({ end }) => end)).size).toBeGreaterThan(2)
+  expect(ends.map(({ end }) => end)).toEqual(
+    expect.arrayContaining(['completed', 'client-closed', 'error']),
+  )
   expect(gateway.logs.filter(({ level }) => level === 'error')).toEqual([])
   // What is kept open to the upstream is idle, not leaked by those who left.
   const open = await new Promise<number>((resolve) =>

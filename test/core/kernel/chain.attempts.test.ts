@@ -172,6 +172,45 @@ test('a step that neither waits for next nor answers is an error of the gateway,
   expect(await (await fetch(url)).json()).toMatchObject({ code: 'INTERNAL' })
 })
 
+test('a next that fails while nobody waits for it harms nothing', async () => {
+  const careless = step('careless', {
+    async handle(ctx, next) {
+      void next()
+      void next()
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      ctx.body = 'own'
+    },
+  })
+  const upstream = await startUpstream((req) => req.socket.destroy())
+  const { url } = await startTestGateway(config(upstream.url, '[careless]'), {
+    plugins: [careless],
+  })
+  expect(await (await fetch(url, { method: 'POST', body: 'x' })).text()).toBe('own')
+})
+
+test('an attempt that fails does not leave the answer of the one before it', async () => {
+  let count = 0
+  const upstream = await startUpstream((req, res) => {
+    if (++count === 1) res.writeHead(500).end('whole and wrong')
+    else req.socket.destroy()
+  })
+  const stubborn = step(
+    'stubborn',
+    {
+      async handle(_, next) {
+        await next()
+        await next().catch(() => undefined)
+      },
+    },
+    { stage: 'deliver', attempts: () => 2 },
+  )
+  const { url } = await startTestGateway(config(upstream.url, '[stubborn]'), {
+    plugins: [stubborn],
+  })
+  const got = await fetch(url, { method: 'POST', body: 'x' })
+  expect(await got.json()).toMatchObject({ code: 'UPSTREAM_UNREACHABLE' })
+})
+
 test('a step that swallows an error without answering does not hide it, nor what was refused', async () => {
   const swallow = step('swallow', {
     handle: (_, next) => next().catch(() => undefined),

@@ -22,6 +22,7 @@ async function start(pipeline: string, plugins: readonly Plugin[]) {
     if (req.url === '/head') {
       return void res.setHeader('content-length', 1234).setHeader('content-type', 'x/y').end()
     }
+    if (req.url === '/503') return void res.writeHead(503).end('sorry')
     if (req.url === '/304') return void res.writeHead(304, { etag: '"e"' }).end()
     res.setHeader('content-length', 5).setHeader('etag', '"up"').end('hello')
   })
@@ -121,6 +122,34 @@ test('a middleware reads the bytes of a plain answer and puts its own in their p
   const got = await fetch(url)
   expect(await got.text()).toBe('HELLO')
   expect(got.headers.has('etag')).toBe(false)
+})
+
+test('the status of the upstream stays with another body', async () => {
+  const own = wrap('own', async (ctx, next) => {
+    await next()
+    ctx.body = 'own words'
+  })
+  const { url } = await start('[own]', [own])
+  const got = await fetch(`${url}/503`)
+  expect([got.status, await got.text()]).toEqual([503, 'own words'])
+})
+
+test('a source that nobody will read is given up', async () => {
+  const began = Promise.withResolvers<void>()
+  const given = Promise.withResolvers<void>()
+  const late = wrap('late', async (ctx) => {
+    began.resolve()
+    await new Promise((resolve) => ctx.exchange.signal.addEventListener('abort', resolve))
+    ctx.status = 200
+    ctx.exchange.stream = { pipe: () => {}, resume: () => {}, abort: () => given.resolve() }
+  })
+  const { url } = await start('[late]', [late])
+  const controller = new AbortController()
+  const pending = fetch(url, { signal: controller.signal }).catch(() => undefined)
+  await began.promise
+  controller.abort()
+  await pending
+  await expect(given.promise).resolves.toBeUndefined()
 })
 
 test('a replaced body does not keep the coding of the old one, but what the middleware says of its own', async () => {

@@ -76,8 +76,8 @@ test('params are those of the route that was taken, and its own when sees them',
   - { id: first, match: { path: "/x/{one}", headers: { x-a: b } }, pipeline: [tell], upstream: up }
   - { id: when, match: { path: "/x/{two}", when: { eq: [$req.params.two, me] } }, pipeline: [tell], upstream: up }
   - { id: rest, match: { path: "/x/*" }, pipeline: [tell], upstream: up }
-  - { id: api, match: { api: anthropic }, pipeline: [tell], upstream: up }
   - { id: models, match: { path: "/v1/{what}", headers: { x-a: b } }, pipeline: [tell], upstream: up }
+  - { id: api, match: { api: anthropic }, pipeline: [tell], upstream: up }
 `)
   expect(await route('/x/me')).toEqual(['when', { two: 'me' }])
   expect(await route('/x/you')).toEqual(['rest', { '*': expect.any(String) as string }])
