@@ -8,7 +8,6 @@ const MAX_FILE_BYTES = 65_536
 /** Characters that all `${…}` of one config may become. */
 const MAX_CHARACTERS = 16 * 1_048_576
 
-
 /** What a scalar became, and of which parts; or why it could not. */
 export type Interpolated = { readonly value: Json; readonly parts: readonly Part[] } | Refusal
 

@@ -9,7 +9,7 @@ import { RESERVED } from './gateway-schema.ts'
 import type { StepConfig } from './model.ts'
 import type { ProblemList } from './problem-list.ts'
 import type { Position } from './problems.ts'
-import type { OptionsSchema } from './schema.ts'
+import type { OptionsSchema, Schema } from './schema.ts'
 import type { Positions, Segments } from './tree.ts'
 import { type Fault, validate } from './validate.ts'
 
@@ -92,7 +92,10 @@ export class StepChecker {
   /** A step with a route's changes laid over it; the faults that this brings are told at the change's place. */
   override(base: CheckedStep, over: JsonObject, at: Segments, route: string): CheckedStep {
     const { written, plugin } = base
-    const options = this.#positions.merge(written.options ?? {}, over)
+    // Two expressions merged would be a map with two operators.
+    const isWhole = (path: readonly string[]) =>
+      path[0] === 'when' || isExpression(plugin.schema, path)
+    const options = this.#positions.merge(written.options ?? {}, over, isWhole)
     const { faults, ...rest } = this.#examine(plugin, options)
     const before = new Set(this.#examine(plugin, written.options ?? {}).faults.map(sameFault))
     this.#problems.addFaults(
@@ -237,4 +240,25 @@ function broken(what: string, cause: unknown): Fault {
 
 function sameFault({ segments, message }: Fault): string {
   return `${formatPath(segments)}: ${message}`
+}
+
+/** True where the option at a path takes an expression. */
+function isExpression(schema: Schema, path: readonly string[]): boolean {
+  const [key, ...rest] = path
+  if (key === undefined) {
+    return (
+      schema['x-kind'] === 'expression' || (schema.anyOf ?? []).some((one) => isExpression(one, []))
+    )
+  }
+  const { properties, additionalProperties, anyOf = [] } = schema
+  const below =
+    properties && Object.hasOwn(properties, key)
+      ? properties[key]
+      : typeof additionalProperties === 'object'
+        ? additionalProperties
+        : undefined
+  return (
+    (below !== undefined && isExpression(below, rest)) ||
+    anyOf.some((one) => isExpression(one, path))
+  )
 }

@@ -111,9 +111,14 @@ export class Positions {
 
   /**
    * `over` laid on `base`, as a new tree with the positions of both: maps merge, lists and scalars replace,
-   * null removes (RFC 7396). Neither argument is changed or shared.
+   * null removes (RFC 7396). A map for whose path `isWhole` is true replaces too. Neither argument is changed or shared.
    */
-  merge(base: JsonObject, over: JsonObject): JsonObject {
+  merge(
+    base: JsonObject,
+    over: JsonObject,
+    isWhole: (path: readonly string[]) => boolean = () => false,
+    path: readonly string[] = [],
+  ): JsonObject {
     const merged = this.clone(base)
     for (const [key, value] of Object.entries(over)) {
       const below = Object.hasOwn(merged, key) ? merged[key] : undefined
@@ -122,11 +127,13 @@ export class Positions {
         this.#origins.get(merged)?.delete(key)
         continue
       }
-      merged[key] = isObject(value)
-        ? this.merge(isObject(below) ? below : {}, value)
+      const at = [...path, key]
+      const merges = isObject(value) && !isWhole(at)
+      merged[key] = merges
+        ? this.merge(isObject(below) ? below : {}, value, isWhole, at)
         : this.clone(value)
       // A map that two files share keeps the place where it began.
-      if (!isObject(below) || !isObject(value)) this.carry(over, key, merged, key)
+      if (!isObject(below) || !merges) this.carry(over, key, merged, key)
     }
     return merged
   }
