@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+import process from 'node:process'
+
 // An older Node would stop at the first thing that it does not know, with a stack.
 const [major, minor] = process.versions.node.split('.').map(Number) as [number, number]
 if (major < 24 || (major === 24 && minor < 14)) {
@@ -19,5 +21,3 @@ process.exitCode = await runCommand(process.argv.slice(2), {
   cwd: process.cwd(),
   isTerminal: process.stdout.isTTY,
 })
-
-export {}
