@@ -59,7 +59,8 @@ test('a plain answer of a failed attempt does not take the place of the stream o
   let count = 0
   const upstream = await startUpstream((req, res) => {
     req.resume()
-    if (++count === 1) return void res.writeHead(500).end('whole and wrong')
+    if (++count === 1)
+      return void res.writeHead(500, { 'content-length': 15 }).end('whole and wrong')
     res.writeHead(200, { 'content-type': 'text/event-stream' })
     res.write('data: 1\n\n')
     setTimeout(() => res.end('data: 2\n\n'), 20)
@@ -191,7 +192,7 @@ test('a next that fails while nobody waits for it harms nothing', async () => {
 test('an attempt that fails does not leave the answer of the one before it', async () => {
   let count = 0
   const upstream = await startUpstream((req, res) => {
-    if (++count === 1) res.writeHead(500).end('whole and wrong')
+    if (++count === 1) res.writeHead(500, { 'content-length': 15 }).end('whole and wrong')
     else req.socket.destroy()
   })
   const stubborn = step(
