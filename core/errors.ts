@@ -61,6 +61,11 @@ export const ERRORS = {
   },
   OVERLOADED: { status: 503, source: 'gateway', title: 'The gateway is overloaded' },
   SHUTTING_DOWN: { status: 503, source: 'gateway', title: 'The gateway is shutting down' },
+  EXCHANGE_TIMEOUT: {
+    status: 504,
+    source: 'gateway',
+    title: 'The request took longer than its route allows',
+  },
   UPSTREAM_TIMEOUT: {
     status: 504,
     source: 'upstream',

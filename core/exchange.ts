@@ -85,7 +85,7 @@ export interface Exchange {
   readonly env: Readonly<Record<string, string>>
   /** Milliseconds since 1970, fixed when the exchange began. */
   readonly now: number
-  /** Aborted when the client leaves, the gateway cuts the exchange short, or it is over. Made on first use. */
+  /** Aborted when the client leaves, the timeout of the route passes, a reload or shutdown cuts it, or it is over. Made on first use. */
   readonly signal: AbortSignal
   /** Chooses the upstream by name, over the routing rule. */
   useUpstream(name: string): void

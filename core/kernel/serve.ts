@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { GatewayError } from '../errors.ts'
 import type { Outcome } from '../exchange.ts'
+import { formatDuration } from '../kit/duration.ts'
 import type { Logger } from '../sdk.ts'
 import { assertAnswered, takesPart } from './chain.ts'
 import { LiveExchange, LiveRequest, LiveResponse } from './exchange.ts'
@@ -8,6 +9,7 @@ import type { Generation, LiveRoute } from './generation.ts'
 import type { Arrival } from './listener.ts'
 import { respond, respondError, toGatewayError } from './respond.ts'
 import { findRoute } from './routes.ts'
+import { Deadlines, type Timed } from '../upstream/deadlines.ts'
 import type { LiveStep } from './step.ts'
 
 /** What serving needs from outside. */
@@ -50,6 +52,7 @@ export function serve(
   })
   generation.enter(exchange, route)
   rawResponse.once('close', () => over(exchange, route, log))
+  if (route.config.timeoutMs !== undefined) limitTime(exchange, route.config.timeoutMs, log)
   run(exchange, route, log)
 }
 
@@ -69,6 +72,34 @@ function run(exchange: LiveExchange, route: LiveRoute, log: Logger): void {
   }
 }
 
+/** Routes without a timeout pay nothing for this. */
+const deadlines = new Deadlines()
+
+/** An attempt ends by the same deadline and tells more of why, so it goes first. Milliseconds. */
+const GRACE_MS = 100
+
+/** Ends an exchange that takes longer than its route allows, whoever it waits for: a step, a client, an upstream. */
+function limitTime(exchange: LiveExchange, timeoutMs: number, log: Logger): void {
+  const { raw } = exchange.res
+  const timed: Timed = {
+    dueAt: deadlines.after(timeoutMs + GRACE_MS),
+    slot: -1,
+    expire() {
+      deadlines.forget(timed)
+      const limit = formatDuration(timeoutMs)
+      const error = new GatewayError(
+        'EXCHANGE_TIMEOUT',
+        `not done within ${limit} (timeout of the route)`,
+      )
+      exchange.end(error)
+      // A stream is broken off by its source, which has just heard.
+      if (!raw.headersSent) answerError(exchange, error, log)
+    },
+  }
+  deadlines.watch(timed)
+  raw.once('close', () => deadlines.forget(timed))
+}
+
 /** RFC 9110 §9.3.1: a body has no meaning with these methods, and has been used to smuggle requests. */
 export function checkBody({ req }: LiveExchange, { config }: Pick<LiveRoute, 'config'>): void {
   if (!req.hasBody || config.allowBody || !BODYLESS.has(req.method)) return
@@ -80,7 +111,7 @@ export function checkBody({ req }: LiveExchange, { config }: Pick<LiveRoute, 'co
 const BODYLESS = new Set(['GET', 'HEAD', 'DELETE'])
 
 function answer(exchange: LiveExchange, route: LiveRoute, log: Logger): void {
-  if (exchange.res.raw.destroyed) return dropAnswer(exchange)
+  if (isOver(exchange)) return dropAnswer(exchange)
   try {
     assertAnswered(exchange)
     respond(exchange, {
@@ -111,13 +142,18 @@ export function answerError(exchange: LiveExchange, cause: unknown, log: Logger)
   const [error, isBug] = toGatewayError(cause)
   exchange.error = error
   if (isBug) log.error('request failed', { id: exchange.id, code: error.code, err: cause })
-  if (exchange.res.raw.destroyed) return dropAnswer(exchange)
+  if (isOver(exchange)) return dropAnswer(exchange)
   try {
     respondError(exchange, error)
   } catch (err) {
     log.error('error could not be answered', { id: exchange.id, err })
     exchange.res.raw.destroy()
   }
+}
+
+/** True where the client is gone, or has been answered already. */
+function isOver({ res: { raw } }: LiveExchange): boolean {
+  return raw.destroyed || raw.writableEnded
 }
 
 /** Nobody will read it: what a step has opened for it is closed. */
@@ -188,5 +224,5 @@ function endOf(error: GatewayError | undefined, isComplete: boolean): Outcome['e
   if (error === undefined) return isComplete ? 'completed' : 'client-closed'
   if (error.code === 'CLIENT_CLOSED') return 'client-closed'
   if (error.code === 'UPSTREAM_CUT') return 'upstream-cut'
-  return error.code === 'UPSTREAM_TIMEOUT' ? 'timeout' : 'error'
+  return error.code.endsWith('_TIMEOUT') ? 'timeout' : 'error'
 }
