@@ -89,7 +89,10 @@ export interface Exchange {
   readonly signal: AbortSignal
   /** Chooses the upstream by name, over the routing rule. */
   useUpstream(name: string): void
-  /** Takes the place of the answer's body; whatever was there is given up. For `handle`. */
+  /**
+   * Takes the place of the answer's body; whatever was there is given up. For `handle`. Where nothing has answered
+   * yet the status is 404, as in Koa, so set that too; the same goes for `res.body`.
+   */
   stream: ByteSource | undefined
 }
 
