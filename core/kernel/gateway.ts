@@ -79,7 +79,7 @@ function load({ file, env, catalog, cwd = process.cwd(), port, adminPort }: Gate
 }
 
 /** Generations that may wait for their exchanges at once; the oldest is cut for one more. */
-const MAX_RETIRING = 3
+const MAX_RETIRING = 64
 
 /** How long clients may take to read why they are cut off. Milliseconds. */
 const FAREWELL_MS = 3_000
@@ -209,6 +209,7 @@ class LiveGateway implements Gateway {
       ['server.host', old.server.host, config.server.host],
       ['server.port', old.server.port, config.server.port],
       ['server.admin', addressOf(old.server), addressOf(config.server)],
+      ['server.admin.token', tokenOf(old.server), tokenOf(config.server)],
       ['store', old.store.url.reveal(), config.store.url.reveal()],
     ]
     return fixed
@@ -297,6 +298,10 @@ class LiveGateway implements Gateway {
 
 function addressOf({ admin }: ServerConfig): string {
   return admin === undefined ? '' : `${admin.host}:${admin.port}`
+}
+
+function tokenOf({ admin }: ServerConfig): string | undefined {
+  return admin?.token?.reveal()
 }
 
 function httpUrl(host: string, port: number): string {
