@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import OpenAI from 'openai'
 import { expect, test } from 'vitest'
 import { startTestGateway } from '../support/gateway.ts'
+import { startUpstream } from '../support/upstream.ts'
 
 /** The config that `npm start` runs, on free ports. */
 async function startDefault() {
@@ -77,4 +78,33 @@ test('the Google SDK generates content through the default config', async () => 
     contents: 'Say hello.',
   })
   expect(answer.text).toContain('Say hello.')
+})
+
+test('with a key in the environment the same file asks the real provider, key and all', async () => {
+  const seen: { path: string; credential: unknown }[] = []
+  const provider = await startUpstream((req, res) => {
+    const { authorization, 'x-api-key': key } = req.headers
+    seen.push({ path: req.url!, credential: authorization ?? key })
+    req.resume()
+    res.setHeader('content-type', 'application/json').end('{}')
+  })
+  const yaml = await readFile('gateway.yaml', 'utf8')
+  const { url } = await startTestGateway(
+    yaml
+      .replace('https://api.openai.com', provider.url)
+      .replace('https://api.anthropic.com', provider.url),
+    { env: { OPENAI_API_KEY: 'key-o', ANTHROPIC_API_KEY: 'key-a' } },
+  )
+  const post = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }
+  for (const path of ['/v1/chat/completions', '/v1/responses', '/v1/messages']) {
+    expect((await fetch(url + path, post)).status).toBe(200)
+  }
+  // No key for this one: still the demo, which finds the request wanting by itself.
+  const gemini = await fetch(`${url}/v1beta/models/g:generateContent`, post)
+  expect(gemini.status).toBe(400)
+  expect(seen).toEqual([
+    { path: '/v1/chat/completions', credential: 'Bearer key-o' },
+    { path: '/v1/responses', credential: 'Bearer key-o' },
+    { path: '/v1/messages', credential: 'key-a' },
+  ])
 })
