@@ -6,12 +6,19 @@ import type { Citation, CodecName, Native, Proof } from './conversation.ts'
 /** What a block of a stream is, before its content. */
 export type BlockHead =
   | { readonly type: 'text'; readonly native?: Native }
-  | { readonly type: 'reasoning'; readonly isSummary?: boolean; readonly native?: Native }
+  /** `proof` where it is known from the start, as of a block that is all proof. */
+  | {
+      readonly type: 'reasoning'
+      readonly isSummary?: boolean
+      readonly proof?: Proof
+      readonly native?: Native
+    }
   | {
       readonly type: 'toolCall'
       readonly id: string
       readonly name: string
       readonly kind: 'function' | 'custom'
+      readonly proof?: Proof
       readonly native?: Native
     }
   | { readonly type: 'refusal'; readonly native?: Native }
