@@ -25,6 +25,11 @@ export interface Capabilities {
   readonly canStopThinking: boolean
   /** The efforts it knows; others are clamped to the nearest. */
   readonly efforts: readonly Effort[]
+  /**
+   * What an assistant message of Chat Completions may carry of earlier thoughts: nothing, `reasoning_content`, or
+   * `reasoning_details` as well.
+   */
+  readonly reasoningReplay: 'none' | 'text' | 'details'
   readonly prefill: boolean
   /** True where system prompts may stand within the conversation. */
   readonly midSystem: boolean
@@ -48,7 +53,7 @@ const DEFAULTS: Capabilities = {
   family: '',
   temperature: true,
   topP: true,
-  topK: true,
+  topK: false,
   bothTemperatureAndTopP: true,
   classicTuning: true,
   maxOutputTokens: 8192,
@@ -56,6 +61,7 @@ const DEFAULTS: Capabilities = {
   thinking: 'none',
   canStopThinking: true,
   efforts: ['low', 'medium', 'high'],
+  reasoningReplay: 'none',
   prefill: false,
   midSystem: true,
   jsonSchema: true,
@@ -68,6 +74,7 @@ const DEFAULTS: Capabilities = {
 const CLAUDE: Partial<Capabilities> = {
   provider: 'anthropic',
   family: 'claude',
+  topK: true,
   audio: false,
   midSystem: false,
   maxOutputTokens: 128_000,
@@ -100,6 +107,7 @@ const GPT_REASONING: Partial<Capabilities> = {
 const GEMINI: Partial<Capabilities> = {
   provider: 'google',
   family: 'gemini',
+  topK: true,
   maxOutputTokens: 65_536,
   midSystem: false,
 }
@@ -167,6 +175,12 @@ const ROWS: readonly CapabilityRow[] = [
     maxOutputTokens: 100_000,
   }),
   row('(?:chat)?gpt', { provider: 'openai', family: 'gpt', topK: false, maxOutputTokens: 16_384 }),
+  row('deepseek', {
+    family: 'deepseek',
+    reasoningReplay: 'text',
+    jsonSchema: false,
+    images: false,
+  }),
   row('gemini-2\\.5-pro', { ...GEMINI, thinking: 'budget', canStopThinking: false }),
   row('gemini-2\\.5', { ...GEMINI, thinking: 'budget' }),
   row('gemini-[12]\\.', { ...GEMINI, maxOutputTokens: 8192, toolResultMedia: false }),

@@ -8,7 +8,7 @@ export function argumentsObject(call: ToolCallPart): JsonObject | undefined {
   if (call.kind === 'custom') return { input: call.arguments }
   if (call.arguments.trim() === '') return {}
   const value = parseJson(call.arguments)
-  return isObject(value) ? (value as JsonObject) : undefined
+  return isObject(value) ? value : undefined
 }
 
 /** The `input` of arguments that a model gave to a wrapped custom tool; the whole text where it has none. */

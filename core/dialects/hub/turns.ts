@@ -64,7 +64,7 @@ function merge(
     } else {
       const role = message.role === 'assistant' ? 'assistant' : 'user'
       const previous = turns.at(-1)
-      const turn = previous?.role === role ? previous : { role, parts: [], path }
+      const turn: OpenTurn = previous?.role === role ? previous : { role, parts: [], path }
       if (turn !== previous) turns.push(turn)
       if (role === 'user' && message.role !== 'tool') {
         turn.parts.push(...parts.filter(isResult), ...folded, ...parts.filter(isNoResult))
