@@ -108,8 +108,8 @@ function bags(request: Readonly<Record<string, Json | undefined>>) {
   const extras: JsonObject = {}
   const fields: JsonObject = {}
   for (const [field, value] of Object.entries(request)) {
-    if (value === undefined || STRUCTURE.has(field)) continue
-    if (MODELLED.has(field)) {
+    if (value === undefined || (STRUCTURE.has(field) && !isEmpty(value))) continue
+    if (MODELLED.has(field) || STRUCTURE.has(field)) {
       fields[field] = value
       const concept = conceptOf(DIALECT, field)
       if (concept !== undefined && isStated(field, value)) origins[concept] = field
@@ -118,15 +118,19 @@ function bags(request: Readonly<Record<string, Json | undefined>>) {
   return { origins, extras, native: { dialect: DIALECT, fields } as const }
 }
 
+/** Null or an empty list, which only an upstream of this dialect need see. */
+function isEmpty(value: Json): boolean {
+  return value === null || (Array.isArray(value) && value.length === 0)
+}
+
 /** What only says the default says nothing: no dialect need have a word for it. */
 function isStated(field: string, value: Json): boolean {
-  if (value === null) return false
+  if (isEmpty(value)) return false
   if (field === 'n') return value !== 1
   if (field === 'store' || field === 'stream') return value !== false
   if (field === 'parallel_tool_calls') return value !== true
   if (field === 'service_tier') return value !== 'auto'
   if (field === 'frequency_penalty' || field === 'presence_penalty') return value !== 0
-  if (field === 'stop') return !Array.isArray(value) || value.length > 0
   return true
 }
 
@@ -139,23 +143,23 @@ function decodeMessages(messages: readonly Json[]): HubMessage[] {
   })
 }
 
-const ROLES: Readonly<Record<string, Role>> = {
-  system: 'system',
-  developer: 'developer',
-  user: 'user',
-  assistant: 'assistant',
-  tool: 'tool',
-  function: 'tool',
-}
+const ROLES: ReadonlyMap<string, Role> = new Map([
+  ['system', 'system'],
+  ['developer', 'developer'],
+  ['user', 'user'],
+  ['assistant', 'assistant'],
+  ['tool', 'tool'],
+  ['function', 'tool'],
+])
 
 /** Known fields by role; a role that is not here, or outdated, keeps all of them, and so is written back as it came. */
-const KNOWN: Readonly<Record<string, ReadonlySet<string>>> = {
-  system: new Set(['role', 'content', 'name']),
-  developer: new Set(['role', 'content', 'name']),
-  user: new Set(['role', 'content', 'name']),
-  assistant: new Set(['role', 'content', 'name']),
-  tool: new Set(['role', 'content', 'tool_call_id']),
-}
+const KNOWN: ReadonlyMap<string, ReadonlySet<string>> = new Map([
+  ['system', new Set(['role', 'content', 'name'])],
+  ['developer', new Set(['role', 'content', 'name'])],
+  ['user', new Set(['role', 'content', 'name'])],
+  ['assistant', new Set(['role', 'content', 'name'])],
+  ['tool', new Set(['role', 'content', 'tool_call_id'])],
+])
 const NONE: ReadonlySet<string> = new Set()
 
 /** `functionId` stands for the id that the old function calls don't have. */
@@ -164,8 +168,8 @@ function decodeMessage(
   path: string,
   functionId: string,
 ): HubMessage {
-  const stated = String(message['role'])
-  const role = ROLES[stated] ?? 'user'
+  const stated = stringOf(message['role']) ?? ''
+  const role = ROLES.get(stated) ?? 'user'
   const content = decodeContent(message['content'])
   const parts =
     role === 'tool'
@@ -181,7 +185,7 @@ function decodeMessage(
     ...leftover(
       DIALECT,
       role === 'assistant' ? withoutStated(message) : message,
-      KNOWN[stated] ?? NONE,
+      KNOWN.get(stated) ?? NONE,
       formOf(message['content']),
     ),
   })
@@ -317,7 +321,12 @@ function decodePart(part: Readonly<Record<string, Json | undefined>>, raw: Json)
     case 'file':
       return { ...decodeFile(objectOf(part['file'])), ...marked, ...media }
     default:
-      return { type: 'native', dialect: DIALECT, kind: String(part['type']), value: raw }
+      return {
+        type: 'native',
+        dialect: DIALECT,
+        kind: stringOf(part['type']) ?? 'unknown',
+        value: raw,
+      }
   }
 }
 
@@ -335,18 +344,18 @@ function decodeFile(file: Readonly<Record<string, Json | undefined>>): DocumentP
 }
 
 const MINUTE_SECONDS = 60
-const TTL_SECONDS: Readonly<Record<string, number>> = {
-  '5m': 5 * MINUTE_SECONDS,
-  '30m': 30 * MINUTE_SECONDS,
-  '1h': 60 * MINUTE_SECONDS,
-  '12h': 12 * 60 * MINUTE_SECONDS,
-}
+const TTL_SECONDS: ReadonlyMap<string, number> = new Map([
+  ['5m', 5 * MINUTE_SECONDS],
+  ['30m', 30 * MINUTE_SECONDS],
+  ['1h', 60 * MINUTE_SECONDS],
+  ['12h', 12 * 60 * MINUTE_SECONDS],
+])
 
 /** OpenAI's breakpoint, or Anthropic's marker, which clients of several providers put on parts as well. */
 function decodeMarker(part: Readonly<Record<string, Json | undefined>>): CacheMarker | undefined {
   const marker = part['prompt_cache_breakpoint'] ?? part['cache_control']
   if (!isObject(marker)) return undefined
-  const ttlSeconds = TTL_SECONDS[String(marker['ttl'])]
+  const ttlSeconds = TTL_SECONDS.get(stringOf(marker['ttl']) ?? '')
   return ttlSeconds === undefined ? {} : { ttlSeconds }
 }
 
@@ -421,7 +430,7 @@ function decodeToolChoice(choice: Json | undefined): ToolChoice | undefined {
   const kind = type === 'custom' ? 'custom' : 'function'
   const name =
     type === undefined ? stringOf(choice['name']) : stringOf(objectOf(choice[kind])['name'])
-  if (name === undefined) return { type: 'native', name: String(type) }
+  if (name === undefined) return { type: 'native', name: stringOf(type) ?? 'unknown' }
   return { type: 'tool', name, kind }
 }
 
