@@ -233,7 +233,11 @@ function encodeSource(
   path: string,
   { report }: Crossing,
 ): JsonObject | undefined {
-  if (source.kind === 'url') return { type: 'url', url: source.url }
+  if (source.kind === 'url' && /^https?:/i.test(source.url)) return { type: 'url', url: source.url }
+  if (source.kind === 'url') {
+    report.note('refused', path, 'the target fetches from the web only')
+    return undefined
+  }
   if (source.kind === 'data') {
     return { type: 'base64', media_type: source.mediaType, data: source.data }
   }

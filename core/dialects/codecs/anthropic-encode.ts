@@ -31,7 +31,7 @@ export function encodeMessagesRequest(request: HubRequest, crossing: Crossing): 
     model: request.model,
     max_tokens: maxTokens,
     system: encodeSystem(request, crossing),
-    messages: turns.map((turn) => encodeTurn(turn, crossing)),
+    messages: turns.map((turn, index) => encodeTurn(turn, index === turns.length - 1, crossing)),
     ...tools,
     ...rest,
     output_config: Object.keys(outputConfig).length === 0 ? undefined : outputConfig,
@@ -92,7 +92,8 @@ function withOwnReasoning(turn: Turn, { capabilities, report }: Crossing): Turn 
   return { ...turn, parts: [...own, ...turn.parts.filter((part) => part.type !== 'reasoning')] }
 }
 
-function encodeTurn({ parts, path, role }: Turn, crossing: Crossing): JsonObject {
+/** A begun answer may not end in white space. */
+function encodeTurn({ parts, path, role }: Turn, isLast: boolean, crossing: Crossing): JsonObject {
   const kept = parts.filter((part) => {
     const isForeign = part.type === 'native' && part.dialect !== DIALECT && role === 'assistant'
     if (isForeign) {
@@ -101,17 +102,12 @@ function encodeTurn({ parts, path, role }: Turn, crossing: Crossing): JsonObject
     return !isForeign
   })
   const last = kept.at(-1)
-  const blocks = encodeBlocks(kept, path, crossing)
+  if (isLast && role === 'assistant' && last?.type === 'text') {
+    kept[kept.length - 1] = { ...last, text: last.text.trimEnd() }
+  }
   const only = kept[0]
-  if (kept.length === 1 && only?.type === 'text' && only.cache === undefined) {
-    return { role, content: role === 'assistant' ? only.text.trimEnd() : only.text }
-  }
-  // A turn may not end in white space, which a begun answer may well do.
-  const end = blocks.at(-1)
-  if (role === 'assistant' && last?.type === 'text' && end !== undefined) {
-    end['text'] = last.text.trimEnd()
-  }
-  return { role, content: blocks }
+  const isPlain = kept.length === 1 && only?.type === 'text' && only.cache === undefined
+  return { role, content: isPlain ? only.text : encodeBlocks(kept, path, crossing) }
 }
 
 const JSON_ONLY = 'Respond only with a JSON object, without any other text.'

@@ -1,12 +1,14 @@
 import { isObject, type Json, type JsonObject } from '../../kit/json.ts'
 import {
   leftover,
+  type AudioPart,
   type CacheMarker,
   type DocumentPart,
   type HubMessage,
   type Part,
   type Role,
   type ToolCallPart,
+  type VideoPart,
 } from '../hub/conversation.ts'
 import { booleanOf, compact, listOf, numberOf, objectOf, stringOf, without } from '../hub/fields.ts'
 import {
@@ -203,7 +205,7 @@ function withoutStated({ refusal, tool_calls: calls, ...rest }: Record<string, J
 function formOf(content: Json | undefined): string | undefined {
   if (content === undefined) return 'absent'
   if (content === null) return 'null'
-  return typeof content === 'string' ? 'string' : undefined
+  return typeof content === 'string' ? 'string' : 'parts'
 }
 
 function decodeResult(
@@ -319,7 +321,11 @@ function decodePart(part: Readonly<Record<string, Json | undefined>>, raw: Json)
       return { type: 'audio', source, ...marked, ...media }
     }
     case 'file':
-      return { ...decodeFile(objectOf(part['file'])), ...marked, ...media }
+      return {
+        ...decodeFile(objectOf(part['file'])),
+        ...marked,
+        ...leftover(DIALECT, part, MEDIA_FIELDS, 'file'),
+      }
     default:
       return {
         type: 'native',
@@ -330,8 +336,14 @@ function decodePart(part: Readonly<Record<string, Json | undefined>>, raw: Json)
   }
 }
 
+/** Files that are no documents, by their names: clients of several providers send any kind as a file. */
+const SOUND = /\.(?:aac|flac|m4a|mp3|ogg|wav)$/i
+const FILM = /\.(?:avi|mkv|mov|mp4|mpeg|webm)$/i
+
 /** `file_data` is a data URL by the book; URLs and bare base64 of a PDF are seen as well. */
-function decodeFile(file: Readonly<Record<string, Json | undefined>>): DocumentPart {
+function decodeFile(
+  file: Readonly<Record<string, Json | undefined>>,
+): DocumentPart | AudioPart | VideoPart {
   const name = stringOf(file['filename'])
   const named = name === undefined ? {} : { filename: name }
   const id = stringOf(file['file_id'])
@@ -340,6 +352,9 @@ function decodeFile(file: Readonly<Record<string, Json | undefined>>): DocumentP
   const source = /^[a-z][a-z0-9+.-]*:/i.test(data)
     ? sourceOfUrl(data)
     : ({ kind: 'data', mediaType: 'application/pdf', data } as const)
+  const known = name ?? (source.kind === 'url' ? source.url : '')
+  if (SOUND.test(known)) return { type: 'audio', source }
+  if (FILM.test(known)) return { type: 'video', source }
   return { type: 'document', source, ...named }
 }
 

@@ -36,7 +36,7 @@ export function encodeChatRequest(request: HubRequest, crossing: Crossing): Json
     ...encodeTuning(request, crossing),
     response_format: encodeOutput(request.output, crossing),
     reasoning_effort: encodeEffort(request, crossing),
-    [crossing.capabilities.maxTokensField]: request.maxOutputTokens,
+    [crossing.capabilities.maxTokensField]: encodeMaxTokens(request, crossing),
     ...encodeAccount(request, crossing),
     ...(request.stream ? { stream: true, stream_options: { include_usage: true } } : {}),
   })
@@ -331,6 +331,17 @@ function isStrictSchema(schema: Json, depth = 0): boolean {
     if (!names.every((name) => required.includes(name))) return false
   }
   return Object.values(schema).every((entry) => isStrictSchema(entry, depth + 1))
+}
+
+/** A limit above the model's own is a 400; of models that the table doesn't know, nothing is known. */
+function encodeMaxTokens({ maxOutputTokens, origins }: HubRequest, crossing: Crossing) {
+  const { maxOutputTokens: most, provider } = crossing.capabilities
+  if (maxOutputTokens === undefined || maxOutputTokens <= most || provider === 'other') {
+    return maxOutputTokens
+  }
+  const field = origins.maxOutputTokens ?? 'max_tokens'
+  crossing.report.note('emulated', field, `the model answers with ${most} tokens at most`)
+  return most
 }
 
 /** For judging a budget where the client set no limit. */

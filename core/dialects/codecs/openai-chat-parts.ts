@@ -38,6 +38,7 @@ function encodePart(part: Part, path: string, crossing: Crossing): JsonObject | 
   }
   const own = nativeFields(part.native, DIALECT)
   const marker = { ...encodeMarker(part.cache, part.native, crossing), ...own }
+  if (nativeForm(part.native, DIALECT) === 'file') return { type: 'file', ...marker }
   switch (part.type) {
     case 'text':
       return { type: 'text', text: part.text, ...marker }
@@ -78,12 +79,10 @@ function encodeImage(source: MediaSource, path: string, { report }: Crossing): s
 
 /** The only file that Chat Completions takes is a PDF; plain text is told as text. */
 function encodeDocument(
-  { source, title, context, filename, native }: DocumentPart,
+  { source, title, context, filename }: DocumentPart,
   path: string,
   { report }: Crossing,
 ): JsonObject | undefined {
-  const isOwn = native?.dialect === DIALECT
-  if (isOwn) return { type: 'file' }
   if (title !== undefined || context !== undefined) report.judge('documentNote', path)
   if (source.kind === 'text') return { type: 'text', text: source.text }
   if (source.kind === 'url') report.judge('documentUrl', path)

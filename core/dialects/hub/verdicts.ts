@@ -19,6 +19,7 @@ const LETTERS = { m: 'mapped', e: 'emulated', d: 'dropped', r: 'refused' } as co
 const TABLE = {
   // Fields of a request.
   model: ['m m m m'],
+  version: ['m m m m'],
   messages: ['m m m m'],
   system: ['m m m m'],
   stream: ['m m m m'],
@@ -172,9 +173,9 @@ const FIELDS: Readonly<Record<CodecName, Readonly<Record<string, Concept>>>> = {
     user: 'user',
   },
   anthropic: {
-    anthropic_beta: 'tuning',
-    anthropic_version: 'tuning',
-    betas: 'tuning',
+    anthropic_beta: 'version',
+    anthropic_version: 'version',
+    betas: 'version',
     billing_policy: 'tuning',
     cache_control: 'cacheMarker',
     compaction: 'context',
