@@ -78,9 +78,7 @@ export function decodeGeminiAnswer(body: Json, crossing: Crossing): HubAnswer | 
     id: stringOf(response['responseId']) ?? '',
     model: stringOf(response['modelVersion']) ?? '',
     usage: geminiUsage(response),
-    rawUsage: isObject(response['usageMetadata'])
-      ? (response['usageMetadata'])
-      : undefined,
+    rawUsage: isObject(response['usageMetadata']) ? response['usageMetadata'] : undefined,
     alternatives: alternatives.length === 0 ? undefined : alternatives,
     ...rest(DIALECT, response, ANSWER_FIELDS),
   })
@@ -169,7 +167,7 @@ export function placed(citation: Citation, text: string): Citation[] {
 /** Writes a complete answer. */
 export function encodeGeminiAnswer(answer: HubAnswer, crossing: Crossing): JsonObject {
   const choices: readonly HubChoice[] = [answer, ...(answer.alternatives ?? [])]
-  const isOwn = answer.native?.dialect === DIALECT
+  const isOwn = crossing.target === DIALECT
   return json({
     candidates: choices.map((choice, index) => encodeCandidate(choice, index)),
     usageMetadata: isOwn ? answer.rawUsage : encodeUsage(answer.usage),

@@ -84,6 +84,7 @@ function decodeSystem(value: Json | undefined): HubMessage[] {
 }
 
 const CONTENT_FIELDS: ReadonlySet<string> = new Set(['role', 'parts'])
+const ROLE: ReadonlySet<string> = new Set(['role'])
 const CONTENT_FIELDS_BUT_ROLE: ReadonlySet<string> = new Set(['parts'])
 
 /** Calls without an id are named by their place, so that the next turn names them alike. */
@@ -95,8 +96,10 @@ function decodeContents(contents: readonly Json[]): HubMessage[] {
     const parts = decodeParts(content['parts'], `call_${index}`, calls)
     const role = content['role'] === 'model' ? 'assistant' : isToolTurn(parts) ? 'tool' : 'user'
     const usual = role === 'assistant' ? 'model' : 'user'
+    // A content without parts is not one with an empty list of them.
+    const known = isEmptyList(content['parts']) ? ROLE : CONTENT_FIELDS
     const form = content['role'] === usual ? undefined : (stringOf(content['role']) ?? '')
-    return { role, parts, path, ...rest(DIALECT, content, CONTENT_FIELDS, form) }
+    return { role, parts, path, ...rest(DIALECT, content, known, form) }
   })
 }
 

@@ -40,7 +40,8 @@ export class ContentWriter {
     const form = nativeForm(native, DIALECT) ?? (role === 'assistant' ? 'model' : 'user')
     const written = parts.flatMap((part) => this.#part(part, path))
     const spoken = form === '' ? {} : { role: form }
-    return { ...spoken, parts: written, ...nativeFields(native, DIALECT) }
+    const said = written.length === 0 ? {} : { parts: written }
+    return { ...spoken, ...said, ...nativeFields(native, DIALECT) }
   }
 
   /** The content of a turn of another dialect. */

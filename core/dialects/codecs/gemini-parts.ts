@@ -113,7 +113,7 @@ function decodeCall(part: Wire, id: string, calls: OpenCalls): ToolCallPart {
   const raw = part['functionCall'] as JsonObject
   const call = camel(raw)
   const name = stringOf(call['name']) ?? ''
-  const input = isObject(call['args']) ? (call['args']) : {}
+  const input = isObject(call['args']) ? call['args'] : {}
   const own = stringOf(call['id'])
   const known = own ?? id
   calls.add(name, known)

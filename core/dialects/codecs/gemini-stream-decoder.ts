@@ -2,7 +2,7 @@ import type { Json } from '../../kit/json.ts'
 import { geminiUsage } from '../gemini.ts'
 import type { Finish } from '../hub/answer.ts'
 import type { Crossing } from '../hub/codec.ts'
-import type { Part } from '../hub/conversation.ts'
+import type { Part, Proof } from '../hub/conversation.ts'
 import { compact, listOf, numberOf, stringOf } from '../hub/fields.ts'
 import { CUT, type BlockHead, type HubEvent, type StreamDecoder } from '../hub/stream.ts'
 import { StreamUnwrapper } from '../hub/unwrap.ts'
@@ -21,6 +21,8 @@ interface Candidate {
   text: string
   textBlock: number
   hasCall: boolean
+  /** The signature of the open text, told when that is over. */
+  signature?: Proof
   finish?: { readonly raw: string; readonly message: string | undefined }
 }
 
@@ -53,7 +55,7 @@ export class GeminiStreamDecoder implements StreamDecoder {
     if (this.#hasEnded) return []
     this.#hasEnded = true
     const finished = [...this.#candidates].filter(([, { finish }]) => finish !== undefined)
-    for (const candidate of this.#candidates.values()) this.#close(candidate)
+    for (const [index, candidate] of this.#candidates) this.#close(candidate, index)
     for (const [index, { finish, hasCall }] of finished) {
       this.#events.push({
         type: 'finish',
@@ -132,19 +134,17 @@ export class GeminiStreamDecoder implements StreamDecoder {
       case 'text':
         return this.#say('text', part.text, index, candidate)
       case 'reasoning': {
-        if (part.proof === undefined) return this.#say('reasoning', part.text, index, candidate)
-        const head = { type: 'reasoning', isSummary: true } as const
-        this.#say('reasoning', part.text, index, candidate)
-        if (candidate.open?.type !== 'reasoning') {
-          candidate.open = { block: this.#open(head, index), type: 'reasoning' }
+        const { proof, text } = part
+        if (proof !== undefined && text === '' && candidate.open?.type === 'text') {
+          candidate.signature = proof
+          return
         }
-        const { block } = candidate.open
-        delete candidate.open
-        this.#events.push({ type: 'blockStop', block, proof: part.proof })
+        this.#say('reasoning', text, index, candidate)
+        if (proof !== undefined) this.#sign(proof, index, candidate)
         return
       }
       case 'toolCall': {
-        this.#close(candidate)
+        this.#close(candidate, index)
         this.#called++
         candidate.hasCall = true
         const { id, name, kind, proof, native } = part
@@ -155,7 +155,7 @@ export class GeminiStreamDecoder implements StreamDecoder {
         return
       }
       case 'native': {
-        this.#close(candidate)
+        this.#close(candidate, index)
         const block = this.#open(part, index)
         this.#events.push({ type: 'blockStop', block })
         return
@@ -179,7 +179,7 @@ export class GeminiStreamDecoder implements StreamDecoder {
   #say(type: 'text' | 'reasoning', text: string, index: number, candidate: Candidate): void {
     if (text === '') return
     if (candidate.open?.type !== type) {
-      this.#close(candidate)
+      this.#close(candidate, index)
       const head: BlockHead = type === 'text' ? { type } : { type, isSummary: true }
       candidate.open = { block: this.#open(head, index), type }
       if (type === 'text') {
@@ -192,10 +192,24 @@ export class GeminiStreamDecoder implements StreamDecoder {
     this.#events.push({ type: 'blockDelta', block, delta: { type: 'text', text } })
   }
 
-  #close(candidate: Candidate): void {
-    const { open } = candidate
+  /** A proof ends the thought that it proves; one without words is a thought of its own. */
+  #sign(proof: Proof, index: number, candidate: Candidate): void {
+    if (candidate.open?.type !== 'reasoning') {
+      this.#close(candidate, index)
+      const head = { type: 'reasoning', isSummary: true } as const
+      candidate.open = { block: this.#open(head, index), type: 'reasoning' }
+    }
+    const { block } = candidate.open
     delete candidate.open
+    this.#events.push({ type: 'blockStop', block, proof })
+  }
+
+  #close(candidate: Candidate, index: number): void {
+    const { open, signature } = candidate
+    delete candidate.open
+    delete candidate.signature
     if (open !== undefined) this.#events.push({ type: 'blockStop', block: open.block })
+    if (signature !== undefined) this.#sign(signature, index, candidate)
   }
 
   /** Sources come at the end; those of a block that is over are too late. */

@@ -46,7 +46,7 @@ function decodeFunction(declaration: Wire, index: number, position: number): Fun
     name: stringOf(declaration['name']) ?? '',
     description: stringOf(declaration['description']),
     parameters: isObject(parametersJsonSchema)
-      ? (parametersJsonSchema)
+      ? parametersJsonSchema
       : isObject(parameters)
         ? fromGeminiSchema(parameters)
         : undefined,

@@ -68,7 +68,8 @@ export function decodeOutput(value: Json, crossing: Crossing): Part[] {
   const item = objectOf(value)
   switch (item['type']) {
     case 'message': {
-      const form = stringOf(item['id']) ?? ''
+      const { content: _, ...head } = item
+      const form = JSON.stringify(head)
       return decodeContent(item['content'], 'assistant').map((part) => inItem(part, form))
     }
     case 'reasoning': {
@@ -93,7 +94,7 @@ export function isTold(
   return text !== '' || proof !== undefined || request.source === DIALECT
 }
 
-/** The id of the item is the form of each of its parts, so that they find together again. */
+/** The item's other fields are the form of each of its parts, so that they find together again. */
 function inItem(part: Part, form: string): Part {
   if (part.type !== 'text' && part.type !== 'refusal') return part
   return { ...part, native: { dialect: DIALECT, ...part.native, form } }
@@ -122,7 +123,7 @@ export function encodeResponsesAnswer(answer: HubAnswer, crossing: Crossing): Js
   const output = encodeOutput(answer.parts, frame)
   const hasRefusal = answer.parts.some(isRefusal)
   const own = nativeFields(answer.native, DIALECT)
-  const usage = answer.native?.dialect === DIALECT ? answer.rawUsage : encodeUsage(answer.usage)
+  const usage = crossing.target === DIALECT ? answer.rawUsage : encodeUsage(answer.usage)
   return { ...frame.response(output, statusOf(answer.finish, hasRefusal), usage), ...own }
 }
 
@@ -135,11 +136,17 @@ function encodeOutput(parts: readonly Part[], frame: ResponseFrame): JsonObject[
       const last = output.at(-1)
       if (last?.['type'] === 'message' && own === form) {
         ;(last['content'] as Json[]).push(encodeSpoken(part))
-      } else output.push(messageItem(own ?? frame.itemId('msg'), [encodeSpoken(part)]))
+      } else output.push(itemOf(own, encodeSpoken(part), frame))
       form = own
     } else output.push(...encodeOther(part, frame))
   }
   return output
+}
+
+/** The message item that a part begins. */
+function itemOf(form: string | undefined, part: JsonObject, frame: ResponseFrame): JsonObject {
+  if (form === undefined) return messageItem(frame.itemId('msg'), [part])
+  return { ...(JSON.parse(form) as JsonObject), content: [part] }
 }
 
 /** A part of a message, complete. */

@@ -91,7 +91,7 @@ export function shapeOf({
   const text = parts.map((part) => (part.type === 'text' ? part.text : '')).join('')
   const thoughts = parts.map((part) => (part.type === 'reasoning' ? part.text : '')).join('')
   const calls = parts
-    .filter((part) => part.type === 'toolCall')
+    .filter((part): part is ToolCallPart => part.type === 'toolCall')
     .map(({ name, kind, arguments: json }) => ({
       name,
       kind,
