@@ -36,8 +36,13 @@ export function decodeItem(value: Json, path: string): HubMessage {
   switch (stringOf(item['type']) ?? (item['role'] === undefined ? '' : 'message')) {
     case 'message':
       return decodeMessage(item, path)
-    case 'reasoning':
-      return { role: 'assistant', parts: [decodeReasoning(item)], path }
+    case 'reasoning': {
+      const part = decodeReasoning(item)
+      // Without words and proof there is nothing to lose.
+      if (part.text !== '' || part.proof !== undefined)
+        return { role: 'assistant', parts: [part], path }
+      return { role: 'assistant', parts: [], path, ...rest(DIALECT, item, NOTHING, 'item') }
+    }
     case 'function_call':
     case 'custom_tool_call':
       return { role: 'assistant', parts: [decodeCall(item)], path }

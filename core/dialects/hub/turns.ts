@@ -44,6 +44,24 @@ export function alternatingTurns(
   return paired.map((turn) => ({ ...turn, parts: resultsFirst(turn.parts) }))
 }
 
+/**
+ * The conversation for a dialect that has one message for all that an assistant says at once (Chat Completions), from
+ * one that has an item for each thought and call (Responses): joins assistants that are neighbours, and leaves out
+ * messages that say nothing to another dialect.
+ */
+export function joinedAssistants(messages: readonly HubMessage[]): readonly HubMessage[] {
+  const joined: HubMessage[] = []
+  for (const message of messages) {
+    const { role, parts, path } = message
+    const last = joined.at(-1)
+    if (parts.length === 0 && role !== 'user') continue
+    if (role === 'assistant' && last?.role === 'assistant') {
+      joined[joined.length - 1] = { role, parts: [...last.parts, ...parts], path: last.path }
+    } else joined.push(message)
+  }
+  return joined
+}
+
 function merge(
   messages: readonly HubMessage[],
   { midSystem }: Capabilities,
