@@ -23,12 +23,13 @@ export function geminiDestination({ model, stream }: HubRequest): Destination {
 
 /** Writes a generateContent request. */
 export function encodeGeminiRequest(request: HubRequest, crossing: Crossing): JsonObject {
-  judgeRequest(request, crossing.report)
+  const carried = judgeRequest(request, crossing.report)
   const writer = new ContentWriter(crossing)
   const tools = encodeTools(request, crossing)
   if (request.source === DIALECT) return encodeOwn(request, tools, writer)
   const turns = alternatingTurns(request.messages, crossing.capabilities, crossing.report)
   return json({
+    ...carried,
     contents: turns.map((turn) => writer.turn(turn)),
     systemInstruction: encodeSystem(request, writer, crossing),
     tools: tools.length === 0 ? undefined : tools,

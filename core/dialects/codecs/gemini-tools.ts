@@ -6,7 +6,6 @@ import type { NameRule } from '../hub/names.ts'
 import type { FunctionTool, HubRequest, Tool, ToolChoice } from '../hub/request.ts'
 import { camel } from './gemini-parts.ts'
 import { fromGeminiSchema } from './gemini-schema.ts'
-import { judgeOptions } from './openai-responses-tools.ts'
 import { rest, type Wire } from './wire.ts'
 
 const DIALECT = 'gemini'
@@ -102,7 +101,6 @@ function encodeFunction(tool: Exclude<Tool, { type: 'builtin' }>, crossing: Cros
   const { names, report, wrappedTools } = crossing
   const name = names.encodeTool(tool.name, FUNCTION_NAME)
   const { description } = tool
-  judgeOptions(tool, report)
   if (tool.type === 'custom') {
     report.judge('customTool', tool.path)
     wrappedTools.add(name)

@@ -13,12 +13,13 @@ const DIALECT = 'openai-responses'
 
 /** Writes a Responses request. */
 export function encodeResponsesRequest(request: HubRequest, crossing: Crossing): JsonObject {
-  judgeRequest(request, crossing.report)
+  const carried = judgeRequest(request, crossing.report)
   const [instructions, system] = encodeSystem(request)
   const messages = [...system, ...withoutPrefill(request, crossing)]
   const input = encodeInput(messages, crossing)
   const isAbsent = messages.length === 0 && request.source === DIALECT && isStateful(request)
   return json({
+    ...carried,
     ...encodeTop(request, crossing),
     instructions,
     input: isAbsent ? undefined : input,
@@ -108,21 +109,7 @@ function encodeFields(
     safety_identifier: request.user === undefined ? undefined : identifier(request.user),
     service_tier: request.source === 'openai-chat' ? request.serviceTier : undefined,
     stream: request.stream ? true : undefined,
-    ...sameProvider(request),
   }
-}
-
-/** Options that both OpenAI dialects have, under the same name. */
-const SHARED_OPTIONS = ['moderation', 'prompt_cache_options', 'prompt_cache_retention'] as const
-
-function sameProvider({ source, extras }: HubRequest): JsonObject {
-  const result: JsonObject = {}
-  if (source !== 'openai-chat') return result
-  for (const field of SHARED_OPTIONS) {
-    const value = extras[field]
-    if (value !== undefined && value !== null) result[field] = value
-  }
-  return result
 }
 
 /** OpenAI's limit for an end user's name; a longer one is hashed to as many characters. */

@@ -153,11 +153,10 @@ function encodeTool(
   tool: FunctionTool | CustomTool,
   name: string,
   source: HubRequest['source'],
-  { names, report }: Crossing,
+  { names }: Crossing,
 ): JsonObject {
   const isOwn = source === DIALECT
   const own = nativeFields(tool.native, DIALECT)
-  if (!isOwn && tool.native?.fields !== undefined) judgeOptions(tool, report)
   const spoken = isOwn ? name : names.encodeTool(name, TOOL_NAME)
   if (tool.type === 'custom') {
     const { description, format } = tool
@@ -172,13 +171,6 @@ function encodeTool(
     strict: tool.strict ?? (isOwn ? undefined : false),
     ...own,
   })
-}
-
-/** Options of a tool that its own dialect alone knows. */
-export function judgeOptions(tool: FunctionTool | CustomTool, report: Crossing['report']): void {
-  for (const [option, value] of Object.entries(tool.native?.fields ?? {})) {
-    if (value !== null) report.judge('toolOption', `${tool.path}.${option}`)
-  }
 }
 
 /** Reads `tool_choice`. */

@@ -1,4 +1,6 @@
+import type { JsonObject } from '../../kit/json.ts'
 import type { CodecName } from './conversation.ts'
+import { judgeLeftovers } from './leftovers.ts'
 import type { HubRequest } from './request.ts'
 import { conceptOf, verdictOf, type Concept, type Verdict } from './verdicts.ts'
 
@@ -55,15 +57,23 @@ export class Report {
 }
 
 /**
- * Judges all top-level fields of a request for another dialect: encoders call it first, and add what depends on
- * models and values. A request of the same dialect has nothing to judge.
+ * Judges all top-level fields of a request for another dialect, and what its messages and tools keep as native:
+ * encoders call it first, and add what depends on models and values. Gives back the extras that the target knows by the same name and meaning, to be carried on. A
+ * request of the same dialect has nothing to judge.
  */
-export function judgeRequest(request: HubRequest, report: Report): void {
-  if (request.source === report.target) return
-  for (const [concept, field] of Object.entries(request.origins)) {
-    report.judge(concept as Concept, field)
+export function judgeRequest(request: HubRequest, report: Report): JsonObject {
+  const carried: JsonObject = {}
+  const { extras, origins, source } = request
+  if (source === report.target) return carried
+  for (const [concept, field] of Object.entries(origins)) report.judge(concept as Concept, field)
+  for (const [field, value] of Object.entries(extras)) {
+    if (value === null) continue
+    const concept = conceptOf(source, field) ?? 'unknown'
+    if (report.judge(concept, field) !== 'mapped') continue
+    if (conceptOf(report.target, field) === concept) carried[field] = value
+    else if (concept !== 'version')
+      report.note('dropped', field, 'the target has it in no like form')
   }
-  for (const [field, value] of Object.entries(request.extras)) {
-    if (value !== null) report.judge(conceptOf(request.source, field) ?? 'unknown', field)
-  }
+  judgeLeftovers(request, report)
+  return carried
 }

@@ -52,7 +52,7 @@ export function alternatingTurns(
 export function joinedAssistants(messages: readonly HubMessage[]): readonly HubMessage[] {
   const joined: HubMessage[] = []
   for (const message of messages) {
-    const { role, parts, path } = message
+    const { role, parts } = message
     const last = joined.at(-1)
     if (parts.length === 0 && role !== 'user') continue
     if (role === 'assistant' && last?.role === 'assistant') {

@@ -90,8 +90,9 @@ export function shapeOf({
 }: Pick<HubAnswer, 'parts' | 'finish' | 'usage'> | Told) {
   const text = parts.map((part) => (part.type === 'text' ? part.text : '')).join('')
   const thoughts = parts.map((part) => (part.type === 'reasoning' ? part.text : '')).join('')
-  const calls = parts
-    .filter((part): part is ToolCallPart => part.type === 'toolCall')
+  const all: readonly Part[] = parts
+  const calls = all
+    .filter((part) => part.type === 'toolCall')
     .map(({ name, kind, arguments: json }) => ({
       name,
       kind,

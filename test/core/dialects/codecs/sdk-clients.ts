@@ -139,7 +139,7 @@ async function seenByGemini(url: string, stream: boolean): Promise<Seen> {
   const calls = parts.flatMap(({ functionCall }) =>
     functionCall === undefined
       ? []
-      : [{ name: functionCall.name ?? '', arguments: functionCall.args as unknown }],
+      : [{ name: functionCall.name ?? '', arguments: functionCall.args }],
   )
   const reason = events.findLast((event) => event.candidates?.[0]?.finishReason !== undefined)
   const finish = GEMINI_CLASSES[reason?.candidates?.[0]?.finishReason ?? ''] ?? 'other'
