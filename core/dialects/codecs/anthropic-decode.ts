@@ -88,6 +88,8 @@ function bags(request: Fields) {
     const concept = conceptOf(DIALECT, field)
     if (concept !== undefined && isStated(field, value)) origins[concept] = field
   }
+  addNested('output_config', OUTPUT_FIELDS, request, extras)
+  addNested('metadata', METADATA_FIELDS, request, extras)
   const { effort, format } = objectOf(request['output_config'])
   if (format === undefined && origins.output === 'output_config') delete origins.output
   if (typeof effort === 'string') origins.reasoning ??= 'output_config.effort'
@@ -96,6 +98,21 @@ function bags(request: Fields) {
     origins.parallelTools = 'tool_choice.disable_parallel_tool_use'
   }
   return { origins, extras, native: { dialect: DIALECT, fields } as const }
+}
+
+const OUTPUT_FIELDS: ReadonlySet<string> = new Set(['effort', 'format'])
+const METADATA_FIELDS: ReadonlySet<string> = new Set(['user_id'])
+
+/** Judged one by one; the same dialect finds them in their whole object. */
+function addNested(
+  field: string,
+  known: ReadonlySet<string>,
+  request: Fields,
+  extras: JsonObject,
+): void {
+  for (const [key, value] of Object.entries(objectOf(request[field]))) {
+    if (!known.has(key) && value !== undefined) extras[`${field}.${key}`] = value
+  }
 }
 
 /** Null or an empty list, which only an upstream of this dialect need see. */

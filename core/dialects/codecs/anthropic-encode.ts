@@ -57,7 +57,7 @@ function encodeOwn(request: HubRequest, crossing: Crossing): JsonObject {
     })),
     ...encodeOwnTools(request),
     ...nativeFields(request.native, DIALECT),
-    ...request.extras,
+    ...Object.fromEntries(Object.entries(request.extras).filter(([field]) => !field.includes('.'))),
   })
 }
 

@@ -13,6 +13,7 @@ import { clampEffort, effortOf } from '../hub/efforts.ts'
 import { json } from '../hub/fields.ts'
 import { judgeRequest } from '../hub/report.ts'
 import type { HubRequest, OutputFormat, Tool, ToolChoice } from '../hub/request.ts'
+import { joinedAssistants } from '../hub/turns.ts'
 import { CHAT_NAMES } from './openai-chat-names.ts'
 import { encodeChatParts, encodeToolCall } from './openai-chat-parts.ts'
 import { writeReasoning } from './openai-chat-reasoning.ts'
@@ -21,14 +22,14 @@ const DIALECT = 'openai-chat'
 
 /** Writes a Chat Completions body. A request of the same dialect is written back as it came. */
 export function encodeChatRequest(request: HubRequest, crossing: Crossing): JsonObject {
+  const all = [...request.system, ...request.messages]
+  const spoken = request.source === DIALECT ? all : joinedAssistants(all)
   const structure = {
     model: request.model,
-    messages: [...request.system, ...request.messages].flatMap((message) =>
-      encodeMessage(message, crossing),
-    ),
+    messages: spoken.flatMap((message) => encodeMessage(message, crossing)),
   }
   if (request.source === DIALECT) return encodeOwn(request, structure, crossing)
-  judgeRequest(request, crossing.report)
+  const carried = judgeRequest(request, crossing.report)
   const tools = encodeTools(request, crossing)
   return json({
     ...structure,
@@ -38,6 +39,7 @@ export function encodeChatRequest(request: HubRequest, crossing: Crossing): Json
     reasoning_effort: encodeEffort(request, crossing),
     [crossing.capabilities.maxTokensField]: encodeMaxTokens(request, crossing),
     ...encodeAccount(request, crossing),
+    ...carried,
     ...(request.stream ? { stream: true, stream_options: { include_usage: true } } : {}),
   })
 }
@@ -92,7 +94,8 @@ function encodeOwnMessage(message: HubMessage, crossing: Crossing): JsonObject {
   const written = form === 'string' ? text : encodeChatParts(content, message.path, crossing)
   return json({
     role,
-    tool_call_id: result?.callId,
+    // The old function calls have no ids.
+    tool_call_id: nativeFields(native, DIALECT)['role'] === 'function' ? undefined : result?.callId,
     name,
     content:
       form === 'absent' ? undefined : form === 'null' && content.length === 0 ? null : written,

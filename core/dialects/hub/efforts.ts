@@ -1,14 +1,14 @@
 import type { Capabilities } from '../capabilities.ts'
 import { EFFORTS, type Effort, type ReasoningControl } from './request.ts'
 
-/** The effort nearest to the one asked for that the model knows; the lower of two equally near. */
+/** The effort nearest to the one asked for that the model knows; the higher of two equally near. */
 export function clampEffort(effort: Effort, { efforts }: Capabilities): Effort {
   const wanted = EFFORTS.indexOf(effort)
   let nearest = effort
   let distance = Infinity
   for (const candidate of efforts) {
     const away = Math.abs(EFFORTS.indexOf(candidate) - wanted)
-    if (away < distance) {
+    if (away <= distance) {
       nearest = candidate
       distance = away
     }

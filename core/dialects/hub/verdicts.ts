@@ -40,7 +40,7 @@ const TABLE = {
   frequencyPenalty: ['m d d m', 'the target has no such parameter'],
   logitBias: ['m d d d', 'the target has no such parameter'],
   choices: ['m r r m', 'the target gives one answer only'],
-  logprobs: ['m r r r', 'the target does not tell probabilities in this form'],
+  logprobs: ['r r r r', 'the target does not tell probabilities in this form'],
   verbosity: ['m m d d', 'the target has no such parameter'],
   reasoning: ['m m m m'],
   reasoningSummary: ['d m d d', 'the target has no such choice'],
@@ -51,8 +51,8 @@ const TABLE = {
   user: ['m m m d', 'the target takes no user'],
   serviceTier: ['m m d d', 'the tiers of the target are others'],
   store: ['m m d d', 'the target stores nothing'],
-  audioOutput: ['m r r r', 'the target cannot answer in sound in this form'],
-  imageOutput: ['r r r m', 'the target cannot answer in images in this form'],
+  audioOutput: ['r r r r', 'the target cannot answer in sound in this form'],
+  imageOutput: ['r r r r', 'the target cannot answer in images in this form'],
   prediction: ['m d d d', 'the target has no such parameter'],
   moderation: ['m m d d', 'the target has no such parameter'],
   tuning: ['d d d d', 'the target has no such parameter'],
@@ -91,6 +91,9 @@ const TABLE = {
 
 /** A meaning that some dialect has a field for. */
 export type Concept = keyof typeof TABLE
+
+/** All meanings, in the table's order. */
+export const CONCEPTS = Object.keys(TABLE) as readonly Concept[]
 
 /**
  * The top-level request fields of each dialect by meaning, after their providers' SDKs; Gemini's are spread over
@@ -143,6 +146,7 @@ const FIELDS: Readonly<Record<CodecName, Readonly<Record<string, Concept>>>> = {
     client_metadata: 'tuning',
     context_management: 'context',
     conversation: 'serverState',
+    image: 'tuning',
     include: 'reasoningSummary',
     input: 'messages',
     instructions: 'system',
@@ -225,6 +229,7 @@ const FIELDS: Readonly<Record<CodecName, Readonly<Record<string, Concept>>>> = {
     'generationConfig.candidateCount': 'choices',
     'generationConfig.enableEnhancedCivicAnswers': 'tuning',
     'generationConfig.frequencyPenalty': 'frequencyPenalty',
+    'generationConfig.generationOutputConfig': 'serverState',
     'generationConfig.imageConfig': 'imageOutput',
     'generationConfig.logprobs': 'logprobs',
     'generationConfig.maxOutputTokens': 'maxOutputTokens',

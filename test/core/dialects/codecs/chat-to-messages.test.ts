@@ -199,7 +199,7 @@ describe('tools', () => {
       { type: 'tool', name: 'look' },
     ],
   ] as const)('maps the choice %j', (choice, expected) => {
-    const { body } = toClaude({ tools: [LOOK], tool_choice: choice as Json })
+    const { body } = toClaude({ tools: [LOOK], tool_choice: choice })
     expect(body['tool_choice']).toEqual(expected)
   })
 
@@ -381,7 +381,7 @@ describe('reasoning', () => {
     [
       'claude-opus-4-6',
       'xhigh',
-      { thinking: { type: 'adaptive' }, output_config: { effort: 'high' } },
+      { thinking: { type: 'adaptive' }, output_config: { effort: 'max' } },
     ],
     [OPUS_4_7, 'high', { thinking: { type: 'adaptive' }, output_config: { effort: 'high' } }],
     [OPUS_4_7, 'none', { thinking: { type: 'disabled' } }],

@@ -159,3 +159,56 @@ export function gistOfMessage({ content, stop_reason: reason, usage }: Anthropic
     output: usage.output_tokens,
   }
 }
+
+/** Where a stream breaks what `HubEvent` promises. */
+export function faultsOf(events: readonly HubEvent[]): string[] {
+  const open = new Set<number>()
+  const seen = new Set<number>()
+  const faults: string[] = []
+  const check = (isRight: boolean, fault: string) => isRight || faults.push(fault)
+  check(events[0]?.type === 'start', 'no start')
+  check(events.at(-1)?.type === 'end', 'no end')
+  for (const event of events) {
+    if (event.type === 'blockStart') {
+      check(!seen.has(event.block), `block ${event.block} starts twice`)
+      seen.add(event.block)
+      open.add(event.block)
+    } else if (event.type === 'blockDelta') {
+      check(open.has(event.block), `a delta of block ${event.block}, which is not open`)
+    } else if (event.type === 'blockStop') {
+      check(open.delete(event.block), `block ${event.block} stops, which is not open`)
+    } else if (event.type === 'finish') check(open.size === 0, 'finish while a block is open')
+  }
+  return faults
+}
+
+/** Where the events of a message break the grammar that Anthropic's clients hold to. */
+export function messageFaultsOf(events: readonly JsonObject[]): string[] {
+  const faults: string[] = []
+  const check = (isRight: boolean, fault: string) => isRight || faults.push(fault)
+  let open: Json | undefined
+  let next = 0
+  check(events[0]?.['type'] === 'message_start', 'no message_start')
+  check(events.at(-1)?.['type'] === 'message_stop', 'no message_stop')
+  for (const { delta, index, content_block: block, type } of events) {
+    if (type === 'content_block_start') {
+      check(open === undefined, 'two blocks are open')
+      check(index === next, `block ${String(index)} instead of ${next}`)
+      next++
+      open = (block as JsonObject)['type']
+    } else if (type === 'content_block_delta') {
+      const kind = String((delta as JsonObject)['type'])
+      const fitting = DELTAS[String(open)] ?? []
+      check(fitting.includes(kind), `${kind} within ${String(open)}`)
+    } else if (type === 'content_block_stop') open = undefined
+  }
+  const starts = events.filter(({ type }) => type === 'message_start')
+  check(starts.length === 1, 'message_start twice')
+  return faults
+}
+
+const DELTAS: Readonly<Record<string, readonly string[]>> = {
+  text: ['text_delta', 'citations_delta'],
+  thinking: ['thinking_delta', 'signature_delta'],
+  tool_use: ['input_json_delta'],
+}
