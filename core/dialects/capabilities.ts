@@ -30,6 +30,8 @@ export interface Capabilities {
    * `reasoning_details` as well.
    */
   readonly reasoningReplay: 'none' | 'text' | 'details'
+  /** False where Chat Completions refuses an effort beside tools, which Responses takes. */
+  readonly chatToolsWithEffort: boolean
   readonly prefill: boolean
   /** True where system prompts may stand within the conversation. */
   readonly midSystem: boolean
@@ -62,6 +64,7 @@ const DEFAULTS: Capabilities = {
   canStopThinking: true,
   efforts: ['low', 'medium', 'high'],
   reasoningReplay: 'none',
+  chatToolsWithEffort: true,
   prefill: false,
   midSystem: true,
   jsonSchema: true,
@@ -164,8 +167,14 @@ const ROWS: readonly CapabilityRow[] = [
     maxTokensField: 'max_completion_tokens',
     maxOutputTokens: 16_384,
   }),
+  row('gpt-5\\.[1-3]', {
+    ...GPT_REASONING,
+    canStopThinking: true,
+    efforts: ['low', 'medium', 'high', 'xhigh', 'max'],
+  }),
   row('gpt-(?:[5-9]|[1-9]\\d)', {
     ...GPT_REASONING,
+    chatToolsWithEffort: false,
     canStopThinking: true,
     efforts: ['low', 'medium', 'high', 'xhigh', 'max'],
   }),

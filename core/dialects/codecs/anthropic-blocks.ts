@@ -16,7 +16,7 @@ import {
 } from '../hub/conversation.ts'
 import { booleanOf, compact, json, listOf, numberOf, objectOf, stringOf } from '../hub/fields.ts'
 import type { NameRule } from '../hub/names.ts'
-import { openProof, sealProof } from '../hub/proof.ts'
+import { openProof, sealProof, UNPROVEN } from '../hub/proof.ts'
 import { argumentsObject } from '../hub/tool-arguments.ts'
 
 const DIALECT = 'anthropic'
@@ -155,7 +155,7 @@ export function decodeThinkingBlock(block: Fields): ReasoningPart {
 
 /** The proof in a signature, which may be another provider's, sealed. */
 export function decodeProof(data: string, isRedacted: boolean): Proof | undefined {
-  if (data === '') return undefined
+  if (data === '' || data === UNPROVEN) return undefined
   const kind = isRedacted ? 'encrypted' : 'signature'
   return openProof(data) ?? { provider: 'anthropic', family: 'claude', kind, data }
 }
@@ -316,7 +316,7 @@ function encodeToolResult(
 
 /** Thoughts with their proof, which is sealed where it is another provider's. */
 export function encodeThinkingBlock({ text, proof }: ReasoningPart): JsonObject {
-  const data = proof === undefined ? '' : signatureOf(proof)
+  const data = proof === undefined ? UNPROVEN : signatureOf(proof)
   if (text === '' && proof !== undefined && isRedacted(proof)) {
     return { type: 'redacted_thinking', data }
   }

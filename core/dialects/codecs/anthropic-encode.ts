@@ -19,7 +19,7 @@ export function encodeMessagesRequest(request: HubRequest, crossing: Crossing): 
   const { capabilities, report } = crossing
   judgeRequest(request, report)
   const turns = alternatingTurns(request.messages, capabilities, report).map((turn) =>
-    withOwnReasoning(turn, crossing),
+    withReasoningFirst(withOwnReasoning(turn, crossing)),
   )
   const maxTokens = maxTokensOf(request, crossing)
   const tools = encodeTools(request, turns, crossing)
@@ -52,7 +52,7 @@ function encodeOwn(request: HubRequest, crossing: Crossing): JsonObject {
     system: system && encodeContent(system, crossing),
     messages: request.messages.map((message) => ({
       role: message.role,
-      content: encodeContent(message, crossing),
+      content: encodeContent(withOwnReasoning(message, crossing), crossing),
       ...nativeFields(message.native, DIALECT),
     })),
     ...encodeOwnTools(request),
@@ -71,25 +71,31 @@ function encodeContent({ native, parts, path }: HubMessage, crossing: Crossing) 
 function encodeBlocks(parts: readonly Part[], path: string, crossing: Crossing): JsonObject[] {
   return parts.flatMap((part, index) => {
     const block = encodeBlock(part, `${path}.content[${index}]`, crossing)
-    const proof = part.type === 'toolCall' ? part.proof : undefined
-    if (block === undefined) return []
-    if (proof === undefined || crossing.request.source !== DIALECT) return [block]
-    return [encodeBlock({ type: 'reasoning', text: '', proof }, path, crossing)!, block]
+    return block === undefined ? [] : [block]
   })
 }
 
-/** Anthropic believes its own proofs only, and wants them before all else of the turn. */
-function withOwnReasoning(turn: Turn, { capabilities, report }: Crossing): Turn {
-  if (turn.role !== 'assistant') return turn
+/** Anthropic believes its own proofs only. */
+function withOwnReasoning<T extends Pick<Turn, 'parts' | 'path'>>(turn: T, crossing: Crossing): T {
+  const { capabilities, report } = crossing
+  const parts = turn.parts.filter(
+    (part) =>
+      part.type !== 'reasoning' ||
+      (part.proof !== undefined && isProofFor(part.proof, 'anthropic', capabilities.family)),
+  )
+  if (parts.length === turn.parts.length) return turn
+  report.note('dropped', turn.path, 'reasoning without a proof of this provider is not replayed')
+  return { ...turn, parts }
+}
+
+/** It wants them before all else of the turn. */
+function withReasoningFirst(turn: Turn): Turn {
   const thoughts = turn.parts.filter((part) => part.type === 'reasoning')
   if (thoughts.length === 0) return turn
-  const own = thoughts.filter(
-    ({ proof }) => proof !== undefined && isProofFor(proof, 'anthropic', capabilities.family),
-  )
-  if (own.length < thoughts.length) {
-    report.note('dropped', turn.path, 'reasoning without a proof of this provider is not replayed')
+  return {
+    ...turn,
+    parts: [...thoughts, ...turn.parts.filter((part) => part.type !== 'reasoning')],
   }
-  return { ...turn, parts: [...own, ...turn.parts.filter((part) => part.type !== 'reasoning')] }
 }
 
 /** A begun answer may not end in white space. */

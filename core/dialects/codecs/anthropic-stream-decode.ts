@@ -11,6 +11,9 @@ import { decodeMessageError } from './anthropic-errors.ts'
 
 const DIALECT = 'anthropic'
 
+/** Anthropic opens one block at a time. More than these are not followed. */
+const MAX_OPEN = 128
+
 type Fields = Readonly<Record<string, Json | undefined>>
 
 /** Reads the events of a message. */
@@ -92,6 +95,7 @@ class MessageStreamDecoder implements StreamDecoder {
   }
 
   #blockStart(index: number, content: Fields): HubEvent[] {
+    if (this.#open.size >= MAX_OPEN) return []
     const head = headOf(content)
     const block = this.#next++
     const proof = head.type === 'reasoning' ? head.proof : undefined

@@ -4,6 +4,7 @@ import type { Finish } from '../hub/answer.ts'
 import type { Crossing } from '../hub/codec.ts'
 import type { Proof } from '../hub/conversation.ts'
 import { json, objectOf } from '../hub/fields.ts'
+import { UNPROVEN } from '../hub/proof.ts'
 import type { BlockDelta, BlockHead, HubEvent, OutEvent, StreamEncoder } from '../hub/stream.ts'
 import { encodeMessageUsage, encodeStopReason, messageId } from './anthropic-answer.ts'
 import { ANTHROPIC_NAMES, isRedacted, signatureOf } from './anthropic-blocks.ts'
@@ -175,7 +176,7 @@ class MessageStreamEncoder implements StreamEncoder {
       case 'toolCall':
         if (current.head.kind === 'custom') {
           current.input += delta.text
-          return []
+          return current.input.length > MAX_WAITING_LENGTH ? this.#giveUp() : []
         }
         return [this.#contentDelta({ type: 'input_json_delta', partial_json: delta.text })]
       default:
@@ -211,8 +212,9 @@ class MessageStreamEncoder implements StreamEncoder {
       events.push(this.#contentDelta({ type: 'input_json_delta', partial_json: wrapped }))
     }
     const isHidden = head.type === 'reasoning' && head.proof !== undefined && isRedacted(head.proof)
-    if (head.type === 'reasoning' && proof !== undefined && !isHidden) {
-      events.push(this.#contentDelta({ type: 'signature_delta', signature: signatureOf(proof) }))
+    if (head.type === 'reasoning' && !isHidden) {
+      const signature = proof === undefined ? UNPROVEN : signatureOf(proof)
+      events.push(this.#contentDelta({ type: 'signature_delta', signature }))
     }
     events.push(out({ type: 'content_block_stop', index: this.#index }))
     return events

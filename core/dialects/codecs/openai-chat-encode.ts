@@ -67,10 +67,15 @@ function encodeMessage(message: HubMessage, crossing: Crossing): JsonObject[] {
       return encodeAssistant(message, crossing)
     case 'system':
     case 'developer':
-      return [spoken(message.role, message.parts, message, crossing)]
+      return [spoken(systemRole(message.role, crossing), message.parts, message, crossing)]
     default:
       return encodeUser(message, crossing)
   }
+}
+
+/** Only OpenAI knows developers. */
+function systemRole(role: 'system' | 'developer', { capabilities }: Crossing) {
+  return capabilities.provider === 'openai' ? role : 'system'
 }
 
 /** The form that the message came in, with what has become of its parts. */
@@ -361,6 +366,10 @@ function encodeEffort(request: HubRequest, { capabilities, report }: Crossing): 
     return undefined
   }
   if (effort === 'none' && capabilities.canStopThinking) return 'none'
+  if (request.tools.length > 0 && !capabilities.chatToolsWithEffort) {
+    report.note('dropped', field, 'the model takes no effort beside tools in this dialect')
+    return undefined
+  }
   const clamped = clampEffort(effort, capabilities)
   if (clamped !== effort) {
     report.note('emulated', field, `the model's nearest effort is ${JSON.stringify(clamped)}`)

@@ -13,14 +13,23 @@ const BOOKKEEPING: Readonly<Record<CodecName, ReadonlySet<string>>> = {
     'audio',
     'cache_control',
     'content',
+    'extra_content',
     'file',
     'function_call',
     'image_url',
     'input_audio',
     'prompt_cache_breakpoint',
+    'reasoning',
+    'reasoning_content',
+    'reasoning_details',
+    'reasoning',
+    'reasoning_content',
+    'reasoning_details',
     'reasoning_signature',
     'refusal',
     'role',
+    'thinking_blocks',
+    'tool_calls',
     'type',
   ]),
   'openai-responses': new Set([
@@ -36,7 +45,7 @@ const BOOKKEEPING: Readonly<Record<CodecName, ReadonlySet<string>>> = {
     'tools',
     'type',
   ]),
-  anthropic: new Set(['cache_control', 'citations', 'content', 'source', 'type']),
+  anthropic: new Set(['cache_control', 'caller', 'citations', 'content', 'source', 'type']),
   gemini: new Set([
     'fileData',
     'functionCall',
@@ -68,6 +77,8 @@ function judgeMessage(message: HubMessage, source: CodecName, report: Report): v
 function judgePart(part: Part, path: string, source: CodecName, report: Report): void {
   if (part.type === 'native') return
   for (const field of spoken(part, source)) report.judge('unknown', `${path}.${field}`)
+  const isCited = part.type === 'text' && part.citations !== undefined && part.citations.length > 0
+  if (isCited) report.judge('citation', path)
   if (part.type !== 'toolResult') return
   for (const inner of part.parts) judgePart(inner, path, source, report)
 }

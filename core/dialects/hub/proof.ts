@@ -3,6 +3,15 @@ import type { Proof, ProofProvider } from './conversation.ts'
 /** Marks a foreign proof in a field that a client hands back without looking. */
 const PREFIX = 'sl1'
 
+/**
+ * How each sealed proof begins. A body of the upstream's own dialect that holds one must not pass untouched: its
+ * provider would refuse it. The codec's encoder leaves it out.
+ */
+export const SEAL = `${PREFIX}.`
+
+/** Stands where a client expects a signature of thoughts that have none. */
+export const UNPROVEN = `${PREFIX}.other..signature..`
+
 const PROVIDERS: ReadonlySet<string> = new Set(['anthropic', 'openai', 'google', 'other'])
 
 /**

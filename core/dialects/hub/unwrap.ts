@@ -41,7 +41,7 @@ function unwrapFinish(finish: Finish, { schemaTool }: Crossing, hasCall: boolean
   return { ...rest, reason: 'stop' }
 }
 
-/** Larger input of a wrapped custom tool is told as it comes, still wrapped. */
+/** Input of wrapped custom tools that is larger than this together is told as it comes, still wrapped. */
 const MAX_WRAPPED_LENGTH = 4 * 1024 * 1024
 
 /** Undoes in a stream what `unwrapAnswer` undoes in an answer. Input of wrapped tools is told as a whole. */
@@ -49,6 +49,7 @@ export class StreamUnwrapper {
   readonly #crossing: Crossing
   readonly #schemaBlocks = new Set<number>()
   readonly #wrapped = new Map<number, string>()
+  #wrappedLength = 0
   #hasCall = false
 
   constructor(crossing: Crossing) {
@@ -104,7 +105,8 @@ export class StreamUnwrapper {
     const text = this.#wrapped.get(block)
     if (text === undefined) return event
     const longer = text + delta.text
-    if (longer.length <= MAX_WRAPPED_LENGTH) {
+    this.#wrappedLength += delta.text.length
+    if (this.#wrappedLength <= MAX_WRAPPED_LENGTH) {
       this.#wrapped.set(block, longer)
       return []
     }

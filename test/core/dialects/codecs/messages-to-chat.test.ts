@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { SEAL } from '#core/dialects/hub/proof.ts'
 import type { Json, JsonObject } from '#core/kit/json.ts'
 import { chat, cross, messages, plainCrossing, sent } from './crossings.ts'
 
@@ -355,4 +356,27 @@ it('writes back outdated functions, odd roles and unknown parts as they came', (
   }
   const crossing = cross(chat, chat, body)
   expect(chat.encodeRequest(crossing.request, crossing)).toEqual(body)
+})
+
+describe('thoughts of others before Anthropic itself', () => {
+  it('leaves out what only another provider can check, although the dialect is the same', () => {
+    const thoughts = { choices: [{ message: { content: 'Yes', reasoning_content: 'Hm' } }] }
+    const crossing = plainCrossing(messages, chat)
+    const answer = messages.encodeAnswer(chat.decodeAnswer(thoughts, crossing)!, crossing)
+    expect(JSON.stringify(answer)).toContain(`"signature":"${SEAL}`)
+    const next = {
+      max_tokens: 1,
+      messages: [...HI, { role: 'assistant', content: answer['content']! }],
+    }
+    const { body, findings } = sent(messages, messages, next, 'claude-sonnet-4-5')
+    expect((body['messages'] as JsonObject[])[1]!['content']).toMatchObject([{ text: 'Yes' }])
+    expect(findings).toMatchObject([{ verdict: 'dropped', field: 'messages[1]' }])
+  })
+})
+
+it('drops an effort beside tools where Chat Completions refuses the two', () => {
+  const tools = [{ name: 'look', input_schema: { type: 'object' } }]
+  const body = { tools, output_config: { effort: 'high' } }
+  expect(toGpt(body, 'gpt-5.4-mini').body).not.toHaveProperty('reasoning_effort')
+  expect(toGpt(body, 'gpt-5').body).toHaveProperty('reasoning_effort')
 })

@@ -448,7 +448,10 @@ describe('any stream of the hub', () => {
         const told = parsed(encodeStream(messages, events, plainCrossing(messages, chat)))
         expect(messageFaultsOf(told)).toEqual([])
         const deltas = told.filter(({ type }) => type === 'content_block_delta')
-        const texts = deltas.flatMap(({ delta }) => Object.values(delta as JsonObject).slice(1))
+        const texts = deltas.flatMap(({ delta }) => {
+          const { signature: _, type: __, ...rest } = delta as JsonObject
+          return Object.values(rest)
+        })
         const given = events.flatMap((event) =>
           event.type === 'blockDelta' && event.delta.type !== 'citation' ? [event.delta.text] : [],
         )
