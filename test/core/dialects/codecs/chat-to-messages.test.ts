@@ -113,6 +113,20 @@ describe('turns', () => {
     ])
   })
 
+  it('puts a result before what the user said in between', () => {
+    const { body } = toClaude({
+      tools: [LOOK],
+      messages: [
+        ...HI,
+        { role: 'assistant', content: null, tool_calls: [call('a')] },
+        { role: 'user', content: 'Hurry' },
+        result('a'),
+      ],
+    })
+    const content = (body['messages'] as { content: JsonObject[] }[])[2]!.content
+    expect(content.map(({ type }) => type)).toEqual(['tool_result', 'text'])
+  })
+
   it('answers a call that has no result, and tells a result that nothing called for as text', () => {
     const { body, findings } = toClaude({
       tools: [LOOK],

@@ -151,6 +151,22 @@ describe('a chat told as a message', () => {
     ])
   })
 
+  it('closes a call as soon as the next begins, so that clients need not wait for the end', () => {
+    const events = parsed(
+      toMessages([
+        chunk(toolDelta(0, 'a', 'look', '{"n":"}{"}')),
+        chunk(toolDelta(1, 'b', 'look', '{}')),
+      ]),
+    )
+    expect(events.slice(1, -1).map(({ index, type }) => [type, index])).toEqual([
+      ['content_block_start', 0],
+      ['content_block_delta', 0],
+      ['content_block_stop', 0],
+      ['content_block_start', 1],
+      ['content_block_delta', 1],
+    ])
+  })
+
   it.each([
     ['the index is missing', [undefined, undefined]],
     ['each has the same index', [0, 0]],
@@ -267,6 +283,16 @@ describe('a message told as a chat', () => {
       output: 20,
     })
     expect(completion.usage?.prompt_tokens_details).toMatchObject({ cached_tokens: 90 })
+  })
+
+  it('gives a call without arguments some JSON', () => {
+    const call = { type: 'tool_use', id: 'a', name: 'now', input: {} }
+    const source = [MESSAGE_START, ...block(0, call), ...messageEnd('tool_use')]
+    expect(decodeStream(messages, source, plainCrossing(messages, messages))).toContainEqual({
+      type: 'blockDelta',
+      block: 0,
+      delta: { type: 'arguments', text: '{}' },
+    })
   })
 
   it('tells usage in a chunk of its own, only where the client asked', () => {
