@@ -167,13 +167,22 @@ function bags(request: Wire, config: Wire): Pick<HubRequest, 'origins' | 'extras
   for (const [field, value] of Object.entries(config)) {
     if (value !== undefined) judge(`generationConfig.${field}`, value)
   }
-  for (const [field, value] of Object.entries(toolConfigOptions(request['toolConfig']))) {
-    extras[`toolConfig.${field}`] = value
+  Object.assign(extras, toolConfigOptions(request['toolConfig']))
+  for (const [key, value] of Object.entries(camel(config['thinkingConfig']))) {
+    if (!THINKING.has(key) && value !== undefined) {
+      extras[`generationConfig.thinkingConfig.${key}`] = value
+    }
   }
   const choice = camel(request['toolConfig'])['functionCallingConfig']
   if (choice !== undefined) origins.toolChoice = 'toolConfig.functionCallingConfig'
   return { origins, extras, native: { dialect: DIALECT, fields } }
 }
+
+const THINKING: ReadonlySet<string> = new Set([
+  'includeThoughts',
+  'thinkingBudget',
+  'thinkingLevel',
+])
 
 function isEmptyList(value: Json | undefined): boolean {
   return Array.isArray(value) && value.length === 0

@@ -17,7 +17,7 @@ import { isProofFor } from '../hub/proof.ts'
 import { argumentsObject } from '../hub/tool-arguments.ts'
 import type { Turn } from '../hub/turns.ts'
 import type { Concept } from '../hub/verdicts.ts'
-import { callPart, isVideo, responseOf, signatureOf } from './gemini-parts.ts'
+import { callPart, isVideo, NO_BODY, NO_ID, responseOf, signatureOf } from './gemini-parts.ts'
 import { FUNCTION_NAME } from './gemini-tools.ts'
 
 const DIALECT = 'gemini'
@@ -144,11 +144,13 @@ export class ContentWriter {
       report.note('refused', path, `the arguments of the call of ${part.name} are no JSON object`)
       return []
     }
-    const hasId = nativeForm(part.native, DIALECT) !== 'no id'
+    const form = nativeForm(part.native, DIALECT) ?? ''
+    const id = form.includes(NO_ID) ? undefined : part.id
+    const written = form.includes(NO_BODY) ? undefined : args
     const name = isOwn ? part.name : names.encodeTool(part.name, FUNCTION_NAME)
     return [
       {
-        ...callPart(hasId ? part.id : undefined, name, args, signature),
+        ...callPart(id, name, written, signature),
         ...nativeFields(part.native, DIALECT),
       },
     ]
@@ -157,7 +159,7 @@ export class ContentWriter {
   #result(part: ToolResultPart, path: string): JsonObject[] {
     const { names, report, request, capabilities } = this.#crossing
     const isOwn = request.source === DIALECT
-    const hasId = nativeForm(part.native, DIALECT) !== 'no id'
+    const form = nativeForm(part.native, DIALECT) ?? ''
     const known = part.name ?? this.#names.get(part.callId) ?? 'unknown_tool'
     const media = isOwn ? [] : this.parts(part.parts.filter(isMedia), path)
     const isNested = capabilities.toolResultMedia && capabilities.thinking === 'level'
@@ -166,9 +168,9 @@ export class ContentWriter {
     }
     const response = {
       functionResponse: json({
-        id: hasId ? part.callId : undefined,
+        id: form.includes(NO_ID) ? undefined : part.callId,
         name: isOwn ? known : names.encodeTool(known, FUNCTION_NAME),
-        response: isOwn && part.output !== undefined ? part.output : responseOf(part),
+        response: form.includes(NO_BODY) ? undefined : (part.output ?? responseOf(part)),
         parts: media.length > 0 && isNested ? media : undefined,
       }),
       ...nativeFields(part.native, DIALECT),

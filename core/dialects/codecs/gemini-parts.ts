@@ -53,6 +53,8 @@ export class OpenCalls {
 const TEXT_FIELDS: ReadonlySet<string> = new Set(['text'])
 const THOUGHT_FIELDS: ReadonlySet<string> = new Set(['text', 'thought', 'thoughtSignature'])
 const CALL_FIELDS: ReadonlySet<string> = new Set(['functionCall', 'thoughtSignature'])
+const NONE: ReadonlySet<string> = new Set()
+const SIGNATURE: ReadonlySet<string> = new Set(['thoughtSignature'])
 const RESULT_FIELDS: ReadonlySet<string> = new Set(['functionResponse'])
 const INLINE_FIELDS: ReadonlySet<string> = new Set(['inlineData'])
 const FILE_FIELDS: ReadonlySet<string> = new Set(['fileData'])
@@ -110,49 +112,47 @@ export function signatureOf(proof: Proof): string {
 const CALL_KEYS: ReadonlySet<string> = new Set(['id', 'name', 'args'])
 
 function decodeCall(part: Wire, id: string, calls: OpenCalls): ToolCallPart {
-  const raw = part['functionCall'] as JsonObject
-  const call = camel(raw)
+  const call = camel(part['functionCall'])
   const name = stringOf(call['name']) ?? ''
   const input = isObject(call['args']) ? call['args'] : {}
   const own = stringOf(call['id'])
-  const known = own ?? id
-  calls.add(name, known)
-  const isExact = isObject(call['args']) && Object.keys(call).every((key) => CALL_KEYS.has(key))
-  const fields = isExact ? part : { ...part, call: raw }
+  calls.add(name, own ?? id)
+  const isExact = Object.keys(call).every((key) => CALL_KEYS.has(key))
+  const known = isExact ? CALL_FIELDS : SIGNATURE
+  const form = formOf(own === undefined && NO_ID, call['args'] === undefined && NO_BODY)
   return compact<ToolCallPart>({
     type: 'toolCall',
-    id: known,
+    id: own ?? id,
     name,
     arguments: JSON.stringify(input),
     input,
     kind: 'function',
     proof: proofOf(part['thoughtSignature']),
-    ...whole(
-      'functionCall',
-      rest(DIALECT, fields, CALL_FIELDS, own === undefined ? 'no id' : undefined),
-    ),
+    ...rest(DIALECT, part, known, form),
   })
 }
 
-/** A node whose exact value is native stands under its own name again. */
-function whole(name: string, { native }: ReturnType<typeof rest>): ReturnType<typeof rest> {
-  const raw = native?.fields?.['call']
-  if (native === undefined || raw === undefined) return native === undefined ? {} : { native }
-  const { call: _, ...fields } = native.fields!
-  return { native: { ...native, fields: { ...fields, [name]: raw } } }
+/** How a call or a result was written, where it says less than the hub does. */
+export const NO_ID = 'no id'
+/** See NO_ID: without arguments, or without a response. */
+export const NO_BODY = 'no body'
+
+function formOf(...flags: readonly (string | false)[]): string | undefined {
+  const form = flags.filter((flag) => flag !== false).join(', ')
+  return form === '' ? undefined : form
 }
 
 const RESULT_KEYS: ReadonlySet<string> = new Set(['id', 'name', 'response'])
 
 function decodeResult(part: Wire, id: string, calls: OpenCalls): ToolResultPart {
-  const raw = part['functionResponse'] as JsonObject
-  const result = camel(raw)
+  const result = camel(part['functionResponse'])
   const name = stringOf(result['name']) ?? ''
   const own = stringOf(result['id'])
   const { response } = result
   const media = listOf(result['parts']).map((inner) => decodePart(inner, id, calls))
-  const isExact = response !== undefined && Object.keys(result).every((key) => RESULT_KEYS.has(key))
-  const fields = isExact ? part : { ...part, call: raw }
+  const isExact = Object.keys(result).every((key) => RESULT_KEYS.has(key))
+  const known = isExact ? RESULT_FIELDS : NONE
+  const form = formOf(own === undefined && NO_ID, response === undefined && NO_BODY)
   const error =
     isObject(response) && Object.keys(response).length === 1 ? response['error'] : undefined
   return compact<ToolResultPart>({
@@ -163,10 +163,7 @@ function decodeResult(part: Wire, id: string, calls: OpenCalls): ToolResultPart 
     isError: error === undefined ? undefined : true,
     kind: 'function',
     output: response,
-    ...whole(
-      'functionResponse',
-      rest(DIALECT, fields, RESULT_FIELDS, own === undefined ? 'no id' : undefined),
-    ),
+    ...rest(DIALECT, part, known, form),
   })
 }
 
@@ -193,8 +190,6 @@ function decodeInline(part: Wire): Part | undefined {
   const known = hasMore ? NONE : INLINE_FIELDS
   return media(mediaType, { kind: 'data', mediaType, data }, inline, rest(DIALECT, part, known))
 }
-
-const NONE: ReadonlySet<string> = new Set()
 
 /** Files that Google holds, rather than the web. */
 const GOOGLE_FILE = /^gs:\/\/|^https:\/\/generativelanguage\.googleapis\.com\//
@@ -270,7 +265,7 @@ function objectIn(text: string): JsonObject | undefined {
 export function callPart(
   id: string | undefined,
   name: string,
-  args: JsonObject,
+  args: JsonObject | undefined,
   signature: string | undefined,
 ): JsonObject {
   return json({ functionCall: json({ id, name, args }), thoughtSignature: signature })

@@ -1,7 +1,7 @@
 import { isObject, type Json, type JsonObject } from '../../kit/json.ts'
 import type { Crossing } from '../hub/codec.ts'
 import { nativeFields, nativeForm } from '../hub/conversation.ts'
-import { compact, json, listOf, objectOf, stringOf } from '../hub/fields.ts'
+import { compact, json, listOf, stringOf } from '../hub/fields.ts'
 import type { NameRule } from '../hub/names.ts'
 import type { FunctionTool, HubRequest, Tool, ToolChoice } from '../hub/request.ts'
 import { camel } from './gemini-parts.ts'
@@ -168,9 +168,16 @@ export function encodeToolChoice(request: HubRequest, crossing: Crossing): JsonO
   }
 }
 
-/** The options of `toolConfig` that are none of the choice. */
+/** The options of `toolConfig` that are none of the choice, by their paths. */
 export function toolConfigOptions(value: Json | undefined): JsonObject {
-  const { functionCallingConfig, ...options } = camel(value)
+  const options: JsonObject = {}
+  const { functionCallingConfig, ...others } = camel(value)
   const { mode: _, allowedFunctionNames: __, ...inner } = camel(functionCallingConfig)
-  return { ...(options as JsonObject), ...(objectOf(inner) as JsonObject) }
+  for (const [key, option] of Object.entries(others)) {
+    if (option !== undefined) options[`toolConfig.${key}`] = option
+  }
+  for (const [key, option] of Object.entries(inner)) {
+    if (option !== undefined) options[`toolConfig.functionCallingConfig.${key}`] = option
+  }
+  return options
 }

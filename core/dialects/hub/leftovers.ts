@@ -37,6 +37,7 @@ const BOOKKEEPING: Readonly<Record<CodecName, ReadonlySet<string>>> = {
     'content',
     'id',
     'logprobs',
+    'name',
     'namespace',
     'phase',
     'role',
@@ -46,15 +47,7 @@ const BOOKKEEPING: Readonly<Record<CodecName, ReadonlySet<string>>> = {
     'type',
   ]),
   anthropic: new Set(['cache_control', 'caller', 'citations', 'content', 'source', 'type']),
-  gemini: new Set([
-    'fileData',
-    'functionCall',
-    'functionResponse',
-    'inlineData',
-    'role',
-    'thought',
-    'thoughtSignature',
-  ]),
+  gemini: new Set(['role', 'thought', 'thoughtSignature']),
 }
 
 /** Notes what messages, their parts and tools say in their own dialect only. */

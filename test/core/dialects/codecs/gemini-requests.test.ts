@@ -321,7 +321,7 @@ describe('a request of a Gemini client', () => {
       'dropped generationConfig.novelty',
       'dropped generationConfig.topK',
       'dropped safetySettings',
-      'dropped toolConfig.streamFunctionCallArguments',
+      'dropped toolConfig.functionCallingConfig.streamFunctionCallArguments',
       'refused cachedContent',
       'refused generationConfig.responseModalities',
       'refused tools[0]',
