@@ -6,7 +6,8 @@ import type { Crossing } from '../hub/codec.ts'
 import type { Part } from '../hub/conversation.ts'
 import { compact, json, objectOf, stringOf } from '../hub/fields.ts'
 import { unwrapAnswer } from '../hub/unwrap.ts'
-import { decodeBlocks, encodeBlock } from './anthropic-blocks.ts'
+import { encodeBlock } from './anthropic-blocks-encode.ts'
+import { decodeBlocks } from './anthropic-blocks.ts'
 
 const DIALECT = 'anthropic'
 

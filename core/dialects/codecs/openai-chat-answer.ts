@@ -6,7 +6,7 @@ import type { Citation, Part, TextPart } from '../hub/conversation.ts'
 import { compact, json, listOf, numberOf, objectOf, stringOf } from '../hub/fields.ts'
 import { unwrapAnswer } from '../hub/unwrap.ts'
 import { openaiUsage } from '../openai-chat.ts'
-import { decodeContent, decodeToolCall } from './openai-chat-decode.ts'
+import { decodeContent, decodeToolCall } from './openai-chat-decode-messages.ts'
 import { encodeToolCall } from './openai-chat-parts.ts'
 import { readReasoning, writeReasoning } from './openai-chat-reasoning.ts'
 

@@ -8,7 +8,7 @@ import { JsonProgress } from '../hub/tool-arguments.ts'
 import { StreamUnwrapper } from '../hub/unwrap.ts'
 import { openaiUsage } from '../openai-chat.ts'
 import { decodeAnnotation, decodeFinish, readThinkingPart } from './openai-chat-answer.ts'
-import { decodeContent } from './openai-chat-decode.ts'
+import { decodeContent } from './openai-chat-decode-messages.ts'
 import { decodeChatError, isErrorChunk } from './openai-chat-errors.ts'
 import { readReasoning, readToolProof } from './openai-chat-reasoning.ts'
 
