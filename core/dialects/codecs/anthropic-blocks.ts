@@ -126,6 +126,13 @@ export function decodeToolUse(block: Fields): ToolCallPart {
   }
 }
 
+/** Results hold no results: what is nested without end is not followed. */
+function decodeInner(value: Json): Part {
+  const block = objectOf(value)
+  if (block['type'] !== 'tool_result') return decodeBlock(block, value)
+  return { type: 'native', dialect: DIALECT, kind: 'tool_result', value }
+}
+
 function decodeToolResult(block: Fields): ToolResultPart {
   const { content } = block
   const isString = typeof content === 'string'
@@ -133,7 +140,7 @@ function decodeToolResult(block: Fields): ToolResultPart {
   return compact<ToolResultPart>({
     type: 'toolResult',
     callId: stringOf(block['tool_use_id']) ?? '',
-    parts: isString ? [{ type: 'text', text: content }] : decodeBlocks(listOf(content)),
+    parts: isString ? [{ type: 'text', text: content }] : listOf(content).map(decodeInner),
     isError: booleanOf(block['is_error']),
     kind: 'function',
     ...leftover(DIALECT, block, RESULT_FIELDS, form),

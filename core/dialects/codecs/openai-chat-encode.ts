@@ -36,7 +36,7 @@ export function encodeChatRequest(request: HubRequest, crossing: Crossing): Json
   })
 }
 
-/** Streams are always asked for usage: the encoder of the client's stream leaves it out again. */
+/** Everything but the conversation and the tools is told as it came. */
 function encodeOwn(request: HubRequest, structure: JsonObject, crossing: Crossing): JsonObject {
   const { native, extras, tools } = request
   const current = tools.filter((tool) => !isOldFunction(tool))

@@ -80,5 +80,6 @@ function meant(answer: Parameters<typeof shapeOf>[0], client: CodecName): Seen {
     finish: classOf(reason),
     input: usage?.inputTokens ?? 0,
     output: usage?.outputTokens ?? 0,
+    cached: usage?.cacheReadTokens ?? 0,
   }
 }

@@ -332,6 +332,17 @@ describe('errors', () => {
   })
 })
 
+it('does not follow results within results, however deep', () => {
+  let content: Json = []
+  for (let depth = 0; depth < 100_000; depth++) {
+    content = [{ type: 'tool_result', tool_use_id: 'a', content }]
+  }
+  const request = messages.decodeRequest({ messages: [{ role: 'user', content }] })!
+  expect(request.messages[0]!.parts).toMatchObject([
+    { type: 'toolResult', parts: [{ type: 'native', kind: 'tool_result' }] },
+  ])
+})
+
 it('is no request without messages', () => {
   for (const body of [null, [], 'x', {}, { messages: 'x' }]) {
     expect(chat.decodeRequest(body)).toBeUndefined()

@@ -16,6 +16,8 @@ export interface Seen {
   readonly finish: FinishClass
   readonly input: number
   readonly output: number
+  /** Of the input, what was read from a cache. */
+  readonly cached: number
 }
 
 /** What all dialects can tell apart. */
@@ -119,6 +121,7 @@ async function seenByResponses(url: string, stream: boolean): Promise<Seen> {
     finish,
     input: response.usage?.input_tokens ?? 0,
     output: response.usage?.output_tokens ?? 0,
+    cached: response.usage?.input_tokens_details.cached_tokens ?? 0,
   }
 }
 
@@ -150,6 +153,7 @@ async function seenByGemini(url: string, stream: boolean): Promise<Seen> {
     finish: finish === 'stop' && calls.length > 0 ? 'tool' : finish,
     input: usage?.promptTokenCount ?? 0,
     output: (usage?.candidatesTokenCount ?? 0) + (usage?.thoughtsTokenCount ?? 0),
+    cached: usage?.cachedContentTokenCount ?? 0,
   }
 }
 
@@ -177,6 +181,7 @@ async function seenByChat(url: string, stream: boolean): Promise<Seen> {
     finish: CHAT_CLASSES[choice?.finish_reason ?? ''] ?? 'other',
     input: completion.usage?.prompt_tokens ?? 0,
     output: completion.usage?.completion_tokens ?? 0,
+    cached: completion.usage?.prompt_tokens_details?.cached_tokens ?? 0,
   }
 }
 
@@ -210,5 +215,6 @@ async function seenByAnthropic(url: string, stream: boolean): Promise<Seen> {
       (usage.cache_read_input_tokens ?? 0) +
       (usage.cache_creation_input_tokens ?? 0),
     output: usage.output_tokens,
+    cached: usage.cache_read_input_tokens ?? 0,
   }
 }
