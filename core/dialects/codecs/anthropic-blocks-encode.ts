@@ -147,7 +147,7 @@ function encodeToolResult(
 }
 
 /** Thoughts with their proof, which is sealed where it is another provider's. */
-export function encodeThinkingBlock({ text, proof }: ReasoningPart): JsonObject {
+function encodeThinkingBlock({ text, proof }: ReasoningPart): JsonObject {
   const data = proof === undefined ? UNPROVEN : signatureOf(proof)
   if (text === '' && proof !== undefined && isRedacted(proof)) {
     return { type: 'redacted_thinking', data }

@@ -113,7 +113,7 @@ function textOfBlocks(blocks: Json | undefined): string {
 }
 
 /** A `tool_use` block, of a request or an answer. */
-export function decodeToolUse(block: Fields): ToolCallPart {
+function decodeToolUse(block: Fields): ToolCallPart {
   const input = objectOf(block['input']) as JsonObject
   return {
     type: 'toolCall',
@@ -148,7 +148,7 @@ function decodeToolResult(block: Fields): ToolResultPart {
 }
 
 /** `thinking` or `redacted_thinking`. */
-export function decodeThinkingBlock(block: Fields): ReasoningPart {
+function decodeThinkingBlock(block: Fields): ReasoningPart {
   const isRedacted = block['type'] === 'redacted_thinking'
   const data = stringOf(block[isRedacted ? 'data' : 'signature']) ?? ''
   const text = isRedacted ? '' : (stringOf(block['thinking']) ?? '')

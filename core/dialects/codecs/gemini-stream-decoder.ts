@@ -26,6 +26,9 @@ interface Candidate {
   finish?: { readonly raw: string; readonly message: string | undefined }
 }
 
+/** Sources are found in this much of a text. */
+const MAX_CITED = 1024 * 1024
+
 /** Reads the events of one answer. Its end is the end of the connection: nothing else says that no more comes. */
 export class GeminiStreamDecoder implements StreamDecoder {
   readonly #crossing: Crossing
@@ -188,7 +191,7 @@ export class GeminiStreamDecoder implements StreamDecoder {
       }
     }
     const { block } = candidate.open
-    if (type === 'text') candidate.text += text
+    if (type === 'text' && candidate.text.length < MAX_CITED) candidate.text += text
     this.#events.push({ type: 'blockDelta', block, delta: { type: 'text', text } })
   }
 

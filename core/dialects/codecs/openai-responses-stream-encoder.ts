@@ -40,6 +40,16 @@ interface Block {
   text: string
 }
 
+/** The last event repeats the whole answer, so all of it is kept: up to here. */
+const MAX_LENGTH = 32 * 1024 * 1024
+
+const TOO_LARGE: HubError = {
+  kind: 'server',
+  status: 502,
+  message: `the answer is larger than ${MAX_LENGTH} characters`,
+  code: 'answer_too_large',
+}
+
 /** Writes one response as events. Each text is kept until the end, whose event has the whole response. */
 export class ResponsesStreamEncoder implements StreamEncoder {
   readonly #crossing: Crossing
@@ -50,6 +60,7 @@ export class ResponsesStreamEncoder implements StreamEncoder {
   #frame: ResponseFrame | undefined
   #message: Message | undefined
   #sequence = 0
+  #length = 0
   #hasRefusal = false
   #hasEnded = false
   #finish: Finish = { reason: 'stop', raw: '' }
@@ -215,6 +226,8 @@ export class ResponsesStreamEncoder implements StreamEncoder {
   }
 
   #say(block: Block, text: string): void {
+    this.#length += text.length
+    if (this.#length > MAX_LENGTH) return this.#fail(TOO_LARGE)
     const { head, item, index } = block
     const isFirst = block.text === ''
     block.text += text

@@ -80,21 +80,6 @@ export interface HubError {
   readonly retryAfterMs?: number
 }
 
-const STATUS: Readonly<Record<ErrorKind, number>> = {
-  badRequest: 400,
-  contextLength: 400,
-  authentication: 401,
-  billing: 402,
-  permission: 403,
-  notFound: 404,
-  conflict: 409,
-  tooLarge: 413,
-  rateLimit: 429,
-  server: 500,
-  overloaded: 503,
-  timeout: 504,
-}
-
 const KINDS: Readonly<Record<number, ErrorKind>> = {
   401: 'authentication',
   402: 'billing',
@@ -107,11 +92,6 @@ const KINDS: Readonly<Record<number, ErrorKind>> = {
   503: 'overloaded',
   504: 'timeout',
   529: 'overloaded',
-}
-
-/** The status that stands for a class of failure. */
-export function statusOfKind(kind: ErrorKind): number {
-  return STATUS[kind]
 }
 
 /** The class of failure that a status stands for. */
