@@ -29,7 +29,7 @@ export const anthropic: Dialect = {
     body: errorBody(error),
   }),
   renderStreamError: (error) => formatEvent('error', errorBody(error)),
-  usageOf: (body) => (isObject(body) ? usageFrom(body['usage']) : undefined),
+  usageOf: (body) => (isObject(body) ? anthropicUsage(body['usage']) : undefined),
   usageReader: () => new MessagesUsageReader(),
 }
 
@@ -43,7 +43,7 @@ function errorBody({ status, code, detail, requestId }: PublicError): string {
 }
 
 /** Anthropic's `input_tokens` leaves out what a cache took part in. */
-function usageFrom(usage: unknown): Usage | undefined {
+export function anthropicUsage(usage: unknown): Usage | undefined {
   if (!isObject(usage)) return undefined
   const fresh = countOf(usage['input_tokens'])
   if (fresh === undefined) return undefined
@@ -82,7 +82,7 @@ class MessagesUsageReader extends StreamReader {
   }
 
   protected currentUsage(): Usage | undefined {
-    return usageFrom(this.#fields)
+    return anthropicUsage(this.#fields)
   }
 
   protected hasEnded(): boolean {

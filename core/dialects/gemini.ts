@@ -24,8 +24,8 @@ export const gemini: Dialect = {
   renderStreamError: (error) => formatEvent(undefined, errorBody(error)),
   usageOf(body) {
     // A stream that was not asked for as SSE is one list of answers; the last knows the whole count.
-    if (Array.isArray(body)) return body.map(usageFrom).findLast((usage) => usage !== undefined)
-    return usageFrom(body)
+    if (Array.isArray(body)) return body.map(geminiUsage).findLast((usage) => usage !== undefined)
+    return geminiUsage(body)
   },
   usageReader: () => new GenerateUsageReader(),
 }
@@ -41,8 +41,8 @@ function errorBody({ status, code, detail, requestId }: PublicError): string {
   return JSON.stringify({ error: { code: status, message: detail, status: name, details: [info] } })
 }
 
-/** Gemini's `candidatesTokenCount` leaves out the thoughts, and `promptTokenCount` what tools brought in. */
-function usageFrom(body: unknown): Usage | undefined {
+/** Usage of one answer or event. Gemini's `candidatesTokenCount` leaves out the thoughts, and `promptTokenCount` what tools brought in. */
+export function geminiUsage(body: unknown): Usage | undefined {
   const usage = isObject(body) ? body['usageMetadata'] : undefined
   if (!isObject(usage)) return undefined
   const prompt = countOf(usage['promptTokenCount'])
@@ -64,7 +64,7 @@ class GenerateUsageReader extends StreamReader {
   read(event: Json): void {
     if (!isObject(event)) return
     // Every event carries the count so far.
-    this.#usage = usageFrom(event) ?? this.#usage
+    this.#usage = geminiUsage(event) ?? this.#usage
     if (hasFinished(event)) this.#isComplete = true
   }
 
