@@ -120,7 +120,9 @@ const ROWS: readonly Row[] = [
     at: 'input[0]',
     body: (field) => {
       const value: Json = field === 'prompt_cache_breakpoint' ? {} : 'x'
-      const data = /^file_/.test(field) ? {} : { file_data: 'data:application/pdf;base64,AA==' }
+      const data = field.startsWith('file_')
+        ? {}
+        : { file_data: 'data:application/pdf;base64,AA==' }
       return spoken({ ...data, [field]: value, type: 'input_file' })
     },
   },
@@ -250,7 +252,7 @@ function typesOf(union: string): string[] {
     const [outer, inner] = member.trim().split('.')
     const start = text.indexOf(inner === undefined ? `interface ${outer} ` : `namespace ${outer} {`)
     const from = inner === undefined ? start : text.indexOf(`interface ${inner} `, start)
-    expect(from, member).toBeGreaterThan(-1)
+    expect(from, `${member}`).toBeGreaterThan(-1)
     const indent = inner === undefined ? ' {4}' : ' {8}'
     const body = text.slice(from, text.indexOf(inner === undefined ? '\n}' : '\n    }', from))
     const literal = new RegExp(`^${indent}type\\??: ([^;]+);`, 'm').exec(body)
