@@ -252,7 +252,7 @@ function typesOf(union: string): string[] {
     const [outer, inner] = member.trim().split('.')
     const start = text.indexOf(inner === undefined ? `interface ${outer} ` : `namespace ${outer} {`)
     const from = inner === undefined ? start : text.indexOf(`interface ${inner} `, start)
-    expect(from, `${member}`).toBeGreaterThan(-1)
+    expect(from, `${member} is declared`).toBeGreaterThan(-1)
     const indent = inner === undefined ? ' {4}' : ' {8}'
     const body = text.slice(from, text.indexOf(inner === undefined ? '\n}' : '\n    }', from))
     const literal = new RegExp(`^${indent}type\\??: ([^;]+);`, 'm').exec(body)
@@ -274,10 +274,16 @@ describe('every member of the unions of Responses', () => {
   test('ResponseInputItem is carried over or refused', () => {
     const types = typesOf('ResponseInputItem')
     expect(types.length).toBeGreaterThan(30)
-    const silent = types.filter(
-      (type) =>
-        !KNOWN_ITEMS.has(type) && !untold('openai-responses', input({ type })).includes('input[1]'),
-    )
+    const silent = types.filter((type) => {
+      const spoken = { role: 'assistant', content: 'A' }
+      const body = { model: 'm', input: [{ role: 'user', content: 'Hi' }, spoken, { type }] }
+      // What belongs to a turn is told of at its beginning.
+      const places = ['input[1]', 'input[2]']
+      return (
+        !KNOWN_ITEMS.has(type) &&
+        !untold('openai-responses', body).some((told) => places.includes(told))
+      )
+    })
     expect(silent).toEqual([])
   })
 

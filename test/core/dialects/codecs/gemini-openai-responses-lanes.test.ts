@@ -25,7 +25,7 @@ function geminiFaults(body: JsonObject): Fault[] {
     const results = parts.filter((part) => 'functionResponse' in part).length
     if (results !== calls) faults.push(`${calls} calls and ${results} results before ${index}`)
     calls = parts.filter((part) => 'functionCall' in part).length
-    const [first] = parts.filter((part) => 'functionCall' in part)
+    const first = parts.find((part) => 'functionCall' in part)
     if (first !== undefined && !('thoughtSignature' in first)) faults.push(`unsigned ${index}`)
   })
   if (contents.at(-1)?.role !== 'user') faults.push('ends with the model')
@@ -38,7 +38,7 @@ function responsesFaults(body: JsonObject): Fault[] {
   for (const item of body['input'] as JsonObject[]) {
     if (item['type'] === 'function_call' || item['type'] === 'custom_tool_call') {
       open.add(item['call_id'])
-    } else if (/_output$/.test(item['type'] as string)) {
+    } else if ((item['type'] as string).endsWith('_output')) {
       if (!open.delete(item['call_id'])) faults.push(`no call for ${String(item['call_id'])}`)
     } else if (item['type'] === 'message') {
       const content = item['content'] as JsonObject[]
