@@ -222,7 +222,7 @@ export class ResponsesStreamEncoder implements StreamEncoder {
     this.#blocks.delete(number)
     switch (block.head.type) {
       case 'reasoning':
-        this.#stopReasoning(block, proof)
+        this.#stopReasoning(block, proof ?? block.head.proof)
         return
       case 'toolCall':
         this.#stopCall(block, block.head.kind)

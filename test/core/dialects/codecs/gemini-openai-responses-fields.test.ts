@@ -278,10 +278,9 @@ describe('every member of the unions of Responses', () => {
       const spoken = { role: 'assistant', content: 'A' }
       const body = { model: 'm', input: [{ role: 'user', content: 'Hi' }, spoken, { type }] }
       // What belongs to a turn is told of at its beginning.
-      const places = ['input[1]', 'input[2]']
+      const places = new Set(['input[1]', 'input[2]'])
       return (
-        !KNOWN_ITEMS.has(type) &&
-        !untold('openai-responses', body).some((told) => places.includes(told))
+        !KNOWN_ITEMS.has(type) && !untold('openai-responses', body).some((told) => places.has(told))
       )
     })
     expect(silent).toEqual([])
