@@ -19,6 +19,7 @@ import type { Turn } from '../hub/turns.ts'
 import type { Concept } from '../hub/verdicts.ts'
 import { callPart, isVideo, NO_BODY, NO_ID, responseOf, signatureOf } from './gemini-parts.ts'
 import { FUNCTION_NAME } from './gemini-tools.ts'
+import { judgeNative } from './openai-responses-encode-items.ts'
 
 const DIALECT = 'gemini'
 
@@ -29,6 +30,8 @@ const NO_SIGNATURE = 'skip_thought_signature_validator'
 export class ContentWriter {
   readonly #crossing: Crossing
   readonly #names: ReadonlyMap<string, string>
+  /** Whose turn is being written. */
+  #role: Turn['role'] = 'system'
 
   constructor(crossing: Crossing) {
     this.#crossing = crossing
@@ -46,6 +49,7 @@ export class ContentWriter {
 
   /** The content of a turn of another dialect. */
   turn({ role, parts, path }: Turn): JsonObject {
+    this.#role = role
     return {
       role: role === 'assistant' ? 'model' : 'user',
       parts: role === 'assistant' ? this.#signed(parts, path) : this.parts(parts, path),
@@ -119,7 +123,7 @@ export class ContentWriter {
         return this.#media(part.source, 'documentUrl', path, own)
       case 'native':
         if (part.dialect === DIALECT) return [part.value as JsonObject]
-        report.judge('nativePart', path)
+        judgeNative(part, { role: this.#role, path }, report)
         return []
       default:
         return []

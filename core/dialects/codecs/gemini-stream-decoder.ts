@@ -199,7 +199,7 @@ export class GeminiStreamDecoder implements StreamDecoder {
   #sign(proof: Proof, index: number, candidate: Candidate): void {
     if (candidate.open?.type !== 'reasoning') {
       this.#close(candidate, index)
-      const head = { type: 'reasoning', isSummary: true } as const
+      const head = { type: 'reasoning', isSummary: true, proof } as const
       candidate.open = { block: this.#open(head, index), type: 'reasoning' }
     }
     const { block } = candidate.open

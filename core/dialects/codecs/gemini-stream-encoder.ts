@@ -101,8 +101,11 @@ export class GeminiStreamEncoder implements StreamEncoder {
     this.#blocks.delete(number)
     if (block === undefined) return []
     const { head, choice } = block
-    if (head.type === 'reasoning' && proof !== undefined) {
-      return [this.#parts(encodeAnswerPart({ type: 'reasoning', text: '', proof }), choice)]
+    if (head.type === 'reasoning') {
+      const signed = proof ?? head.proof
+      if (signed === undefined) return []
+      const thought = { type: 'reasoning', text: '', proof: signed } as const
+      return [this.#parts(encodeAnswerPart(thought), choice)]
     }
     if (head.type !== 'toolCall') return []
     const call = compact<ToolCallPart>({

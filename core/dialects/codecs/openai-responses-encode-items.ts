@@ -7,6 +7,7 @@ import {
   type DocumentPart,
   type HubMessage,
   type ImagePart,
+  type NativePart,
   type Part,
   type ReasoningPart,
   type ToolCallPart,
@@ -76,7 +77,7 @@ function encodeItem(
     case 'native':
       // Parts of a content have no role around them, items have no text of their own.
       if (part.dialect !== DIALECT) {
-        crossing.report.judge('nativePart', message.path)
+        judgeNative(part, message, crossing.report)
         return undefined
       }
       return part.kind.startsWith('input_') || part.kind.startsWith('output_')
@@ -85,6 +86,16 @@ function encodeItem(
     default:
       return 'content'
   }
+}
+
+/** What a foreign tool did in an earlier answer may be missing; what a user gave may not. */
+export function judgeNative(
+  { kind }: NativePart,
+  { role, path }: Pick<HubMessage, 'role' | 'path'>,
+  report: Crossing['report'],
+): void {
+  if (role !== 'assistant') report.judge('nativePart', path)
+  else report.note('dropped', path, `the target knows no blocks of type ${kind}`)
 }
 
 function messageItem(message: HubMessage, parts: readonly Part[], crossing: Crossing): JsonObject {

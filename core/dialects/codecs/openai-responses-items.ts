@@ -4,6 +4,7 @@ import {
   type Citation,
   type CodecName,
   type HubMessage,
+  type NativePart,
   type Native,
   type Part,
   type Proof,
@@ -52,10 +53,15 @@ export function decodeItem(value: Json, path: string): HubMessage {
     case 'additional_tools':
       // Its tools are hoisted; only the same dialect says where they were brought in.
       return { role: 'developer', parts: [], path, ...rest(DIALECT, item, NOTHING, 'item') }
-    default:
-      return { role: 'assistant', parts: [nativePart(value)], path }
+    default: {
+      const part = nativePart(value)
+      return { role: TRACE.test(part.kind) ? 'assistant' : 'user', parts: [part], path }
+    }
   }
 }
+
+/** Items that tell what a tool of OpenAI's own has done. The others are what a model must know, or answers to it. */
+const TRACE = /_call$|^program|^mcp_list_tools$/
 
 function decodeMessage(item: Wire, path: string): HubMessage {
   const role = ROLES[stringOf(item['role']) ?? '']
@@ -276,7 +282,7 @@ function decodeResult(item: Wire): Part {
   }
 }
 
-function nativePart(value: Json): Part {
+function nativePart(value: Json): NativePart {
   const kind = stringOf(objectOf(value)['type']) ?? 'unknown'
   return { type: 'native', dialect: DIALECT, kind, value }
 }

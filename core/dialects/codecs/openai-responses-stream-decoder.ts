@@ -229,7 +229,7 @@ export class ResponsesStreamDecoder implements StreamDecoder {
     const keys = this.#keysOf(key)
     if (keys.length === 0) {
       if (!isTold({ text, ...(proof === undefined ? {} : { proof }) }, this.#crossing)) return
-      this.#openBlock(key, compact<BlockHead>({ type: 'reasoning', isSummary, native }))
+      this.#openBlock(key, compact<BlockHead>({ type: 'reasoning', isSummary, proof, native }))
       this.#say(key, { type: 'reasoning' }, text)
       return this.#close(key, proof)
     }

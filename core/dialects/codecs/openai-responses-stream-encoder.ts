@@ -11,7 +11,6 @@ import {
   encodeUsage,
   encrypted,
   IN_PROGRESS,
-  messageItem,
   proofItem,
   reasoningItem,
   ResponseFrame,
@@ -20,22 +19,15 @@ import {
   type Status,
 } from './openai-responses-frame.ts'
 import { openaiErrorOf } from './openai-responses-errors.ts'
-
-/** A message item that takes further parts until something else begins. */
-interface Message {
-  readonly id: string
-  readonly index: number
-  readonly content: JsonObject[]
-  openParts: number
-}
+import { placeOf, StreamOutput, type PartPlace } from './openai-responses-stream-output.ts'
 
 /** An open block: where it stands, and all that it has said, which its end repeats. */
 interface Block {
   readonly head: BlockHead
+  /** The block's own item and its place; of a text, the part of its message. */
   readonly item: JsonObject
   readonly index: number
-  readonly message?: Message
-  readonly part: number
+  readonly part?: PartPlace
   readonly annotations: JsonObject[]
   text: string
 }
@@ -56,16 +48,13 @@ export class ResponsesStreamEncoder implements StreamEncoder {
   readonly #blocks = new Map<number, Block>()
   /** Where the items of raw events stand here, by where they stood upstream. */
   readonly #rawIndexes = new Map<number, number>()
-  readonly #output: JsonObject[] = []
+  readonly #output = new StreamOutput()
   #frame: ResponseFrame | undefined
-  #message: Message | undefined
-  #sequence = 0
   #length = 0
   #hasRefusal = false
   #hasEnded = false
   #finish: Finish = { reason: 'stop', raw: '' }
   #usage: Usage | undefined
-  #events: OutEvent[] = []
 
   constructor(crossing: Crossing) {
     this.#crossing = crossing
@@ -74,9 +63,7 @@ export class ResponsesStreamEncoder implements StreamEncoder {
   push(event: HubEvent): readonly OutEvent[] {
     if (this.#hasEnded) return []
     this.#write(event)
-    const events = this.#events
-    this.#events = []
-    return events
+    return this.#output.take()
   }
 
   #write(event: HubEvent): void {
@@ -117,18 +104,13 @@ export class ResponsesStreamEncoder implements StreamEncoder {
     }
   }
 
-  #emit(type: string, fields: JsonObject): void {
-    const data = JSON.stringify({ type, sequence_number: this.#sequence++, ...fields })
-    this.#events.push({ event: type, data })
-  }
-
   #start({ id, model, created }: HubEvent & { readonly type: 'start' }): ResponseFrame {
     const head = { id, model, ...(created === undefined ? {} : { created }) }
     const frame = new ResponseFrame(head, this.#crossing)
     this.#frame = frame
     const response = frame.response([], IN_PROGRESS, undefined)
-    this.#emit('response.created', { response })
-    this.#emit('response.in_progress', { response })
+    this.#output.emit('response.created', { response })
+    this.#output.emit('response.in_progress', { response })
     return frame
   }
 
@@ -151,7 +133,7 @@ export class ResponsesStreamEncoder implements StreamEncoder {
         return
       }
       case 'toolCall': {
-        if (head.proof !== undefined) this.#whole(proofItem(head.proof, frame))
+        if (head.proof !== undefined) this.#output.whole(proofItem(head.proof, frame))
         const item = callItem({ ...head, arguments: '' }, frame)
         item[head.kind === 'custom' ? 'input' : 'arguments'] = ''
         this.#startItem(number, head, { ...item, status: 'in_progress' })
@@ -161,68 +143,19 @@ export class ResponsesStreamEncoder implements StreamEncoder {
     }
   }
 
-  /** Takes the next place in the output; what stood open as a message is over. */
-  #place(item: JsonObject): number {
-    this.#endMessage()
-    const index = this.#output.push(item) - 1
-    this.#emit('response.output_item.added', { output_index: index, item })
-    return index
-  }
-
   #startItem(number: number, head: BlockHead, item: JsonObject): void {
-    const index = this.#place(item)
-    this.#blocks.set(number, { head, item, index, part: 0, annotations: [], text: '' })
-  }
-
-  /** An item that is complete as it begins. */
-  #whole(item: JsonObject): void {
-    const index = this.#place(item)
-    this.#emit('response.output_item.done', { output_index: index, item })
+    const index = this.#output.place(item)
+    this.#blocks.set(number, { head, item, index, annotations: [], text: '' })
   }
 
   #startPart(number: number, head: BlockHead): void {
-    const message = this.#message ?? this.#startMessage()
-    const part = head.type === 'refusal' ? refusalPart('') : textContent('', [])
-    if (head.type === 'refusal') this.#hasRefusal = true
-    const position = message.content.push(part) - 1
-    message.openParts++
-    const { index, id } = message
-    const item = this.#output[index]!
-    this.#blocks.set(number, {
-      head,
-      item,
-      index,
-      message,
-      part: position,
-      annotations: [],
-      text: '',
-    })
-    this.#emit('response.content_part.added', {
-      item_id: id,
-      output_index: index,
-      content_index: position,
-      part,
-    })
-  }
-
-  #startMessage(): Message {
-    const id = this.#begun().itemId('msg')
-    const index = this.#place({ ...messageItem(id, []), status: 'in_progress' })
-    this.#message = { id, index, content: [], openParts: 0 }
-    return this.#message
-  }
-
-  /** A message is over when something else begins, unless a part of it is still open: then with that part. */
-  #endMessage(): void {
-    const message = this.#message
-    this.#message = undefined
-    if (message !== undefined && message.openParts === 0) this.#doneMessage(message)
-  }
-
-  #doneMessage({ id, index, content }: Message): void {
-    const item = messageItem(id, content)
-    this.#output[index] = item
-    this.#emit('response.output_item.done', { output_index: index, item })
+    const isRefusal = head.type === 'refusal'
+    if (isRefusal) this.#hasRefusal = true
+    const part = isRefusal ? refusalPart('') : textContent('', [])
+    const place = this.#output.openPart(() => this.#begun().itemId('msg'), part)
+    const { id, index } = place.message
+    const block = { head, item: { id }, index, part: place, annotations: [], text: '' }
+    this.#blocks.set(number, block)
   }
 
   #say(block: Block, text: string): void {
@@ -234,29 +167,37 @@ export class ResponsesStreamEncoder implements StreamEncoder {
     const place = { item_id: item['id']!, output_index: index }
     switch (head.type) {
       case 'text':
-        this.#emit('response.output_text.delta', {
+        this.#output.emit('response.output_text.delta', {
           ...place,
-          content_index: block.part,
+          content_index: block.part?.position ?? 0,
           delta: text,
           logprobs: [],
         })
         return
       case 'refusal':
-        this.#emit('response.refusal.delta', { ...place, content_index: block.part, delta: text })
+        this.#output.emit('response.refusal.delta', {
+          ...place,
+          content_index: block.part?.position ?? 0,
+          delta: text,
+        })
         return
       case 'reasoning':
         if (isFirst) {
           const part = summaryPart('')
-          this.#emit('response.reasoning_summary_part.added', { ...place, summary_index: 0, part })
+          this.#output.emit('response.reasoning_summary_part.added', {
+            ...place,
+            summary_index: 0,
+            part,
+          })
         }
-        this.#emit('response.reasoning_summary_text.delta', {
+        this.#output.emit('response.reasoning_summary_text.delta', {
           ...place,
           summary_index: 0,
           delta: text,
         })
         return
       case 'toolCall':
-        this.#emit(`${argumentEvents(head.kind)}.delta`, { ...place, delta: text })
+        this.#output.emit(`${argumentEvents(head.kind)}.delta`, { ...place, delta: text })
         return
       default:
     }
@@ -266,10 +207,10 @@ export class ResponsesStreamEncoder implements StreamEncoder {
     if (block.head.type !== 'text') return
     const annotation = encodeCitation(citation)
     const position = block.annotations.push(annotation) - 1
-    this.#emit('response.output_text.annotation.added', {
+    this.#output.emit('response.output_text.annotation.added', {
       item_id: block.item['id']!,
       output_index: block.index,
-      content_index: block.part,
+      content_index: block.part?.position ?? 0,
       annotation_index: position,
       annotation,
     })
@@ -281,7 +222,7 @@ export class ResponsesStreamEncoder implements StreamEncoder {
     this.#blocks.delete(number)
     switch (block.head.type) {
       case 'reasoning':
-        this.#stopReasoning(block, proof)
+        this.#stopReasoning(block, proof ?? block.head.proof)
         return
       case 'toolCall':
         this.#stopCall(block, block.head.kind)
@@ -291,26 +232,24 @@ export class ResponsesStreamEncoder implements StreamEncoder {
     }
   }
 
-  #stopPart({ head, message, item, index, part: position, text, annotations }: Block): void {
-    if (message === undefined) return
-    const place = { item_id: item['id']!, output_index: index, content_index: position }
+  #stopPart({ head, part: place, text, annotations }: Block): void {
+    if (place === undefined) return
     const isRefusal = head.type === 'refusal'
-    const part = isRefusal ? refusalPart(text) : textContent(text, annotations)
-    message.content[position] = part
-    if (isRefusal) this.#emit('response.refusal.done', { ...place, refusal: text })
-    else this.#emit('response.output_text.done', { ...place, text, logprobs: [] })
-    this.#emit('response.content_part.done', { ...place, part })
-    message.openParts--
-    if (message.openParts === 0 && this.#message !== message) this.#doneMessage(message)
+    if (isRefusal) this.#output.emit('response.refusal.done', { ...placeOf(place), refusal: text })
+    else this.#output.emit('response.output_text.done', { ...placeOf(place), text, logprobs: [] })
+    this.#output.closePart(place, isRefusal ? refusalPart(text) : textContent(text, annotations))
   }
 
   #stopReasoning({ item, index, text }: Block, proof: Proof | undefined): void {
     const place = { item_id: item['id']!, output_index: index, summary_index: 0 }
     if (text !== '') {
-      this.#emit('response.reasoning_summary_text.done', { ...place, text })
-      this.#emit('response.reasoning_summary_part.done', { ...place, part: summaryPart(text) })
+      this.#output.emit('response.reasoning_summary_text.done', { ...place, text })
+      this.#output.emit('response.reasoning_summary_part.done', {
+        ...place,
+        part: summaryPart(text),
+      })
     }
-    this.#doneItem(index, {
+    this.#output.done(index, {
       ...item,
       summary: text === '' ? [] : [summaryPart(text)],
       ...(proof === undefined ? {} : { encrypted_content: encrypted(proof) }),
@@ -322,17 +261,12 @@ export class ResponsesStreamEncoder implements StreamEncoder {
     if (block.text === '' && kind === 'function') this.#say(block, '{}')
     const { item, index, text } = block
     const field = kind === 'custom' ? 'input' : 'arguments'
-    this.#emit(`${argumentEvents(kind)}.done`, {
+    this.#output.emit(`${argumentEvents(kind)}.done`, {
       item_id: item['id']!,
       output_index: index,
       [field]: text,
     })
-    this.#doneItem(index, { ...item, [field]: text, status: 'completed' })
-  }
-
-  #doneItem(index: number, item: JsonObject): void {
-    this.#output[index] = item
-    this.#emit('response.output_item.done', { output_index: index, item })
+    this.#output.done(index, { ...item, [field]: text, status: 'completed' })
   }
 
   /** An event of this dialect, at its place in this answer. */
@@ -340,26 +274,26 @@ export class ResponsesStreamEncoder implements StreamEncoder {
     const { type, sequence_number: _, ...fields } = event
     const upstream = fields['output_index']
     if (typeof type !== 'string') return
-    if (typeof upstream !== 'number') return this.#emit(type, fields)
+    if (typeof upstream !== 'number') return this.#output.emit(type, fields)
     const item = objectOf(fields['item']) as JsonObject
     if (type === 'response.output_item.added') {
       this.#begun()
-      this.#rawIndexes.set(upstream, this.#place(item))
+      this.#rawIndexes.set(upstream, this.#output.place(item))
       return
     }
     const index = this.#rawIndexes.get(upstream)
     if (index === undefined) return
-    if (type === 'response.output_item.done') this.#doneItem(index, item)
-    else this.#emit(type, { ...fields, output_index: index })
+    if (type === 'response.output_item.done') this.#output.done(index, item)
+    else this.#output.emit(type, { ...fields, output_index: index })
   }
 
   #end(): void {
     this.#hasEnded = true
     const frame = this.#begun()
-    this.#endMessage()
+    this.#output.endMessage()
     const status = statusOf(this.#finish, this.#hasRefusal)
-    this.#emit(`response.${status.status}`, {
-      response: frame.response(this.#output, status, encodeUsage(this.#usage)),
+    this.#output.emit(`response.${status.status}`, {
+      response: frame.response(this.#output.items, status, encodeUsage(this.#usage)),
     })
   }
 
@@ -369,14 +303,14 @@ export class ResponsesStreamEncoder implements StreamEncoder {
     const frame = this.#begun()
     const nested = openaiErrorOf(error)
     const { code, message, param } = nested
-    this.#emit('error', { code, message, param, error: nested })
+    this.#output.emit('error', { code, message, param, error: nested })
     const status: Status = {
       status: 'failed',
       incomplete_details: null,
       error: { code: nested.code ?? 'server_error', message },
     }
-    this.#emit('response.failed', {
-      response: frame.response(this.#output, status, encodeUsage(this.#usage)),
+    this.#output.emit('response.failed', {
+      response: frame.response(this.#output.items, status, encodeUsage(this.#usage)),
     })
   }
 }

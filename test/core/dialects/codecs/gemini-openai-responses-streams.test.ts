@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ListFraming } from '#core/dialects/codecs/gemini-stream-encoder.ts'
 import { CODECS } from '#core/dialects/codecs/index.ts'
@@ -130,6 +130,54 @@ describe('a stream for a Responses client', () => {
     })
     const [again] = responses.decodeRequest({ model: 'm', input: [done['item']!] })!.messages
     expect(again!.parts).toMatchObject([{ type: 'reasoning', text: 'Hm', proof }])
+  })
+
+  test.each(['head', 'stop'] as const)(
+    'has the proof of a hidden thought, told in its %s',
+    (where) => {
+      const proof = {
+        provider: 'anthropic',
+        family: 'claude',
+        kind: 'encrypted',
+        data: 'S',
+      } as const
+      const block: HubEvent[] = [
+        {
+          type: 'blockStart',
+          block: 0,
+          head: { type: 'reasoning', ...(where === 'head' ? { proof } : {}) },
+        },
+        { type: 'blockStop', block: 0, ...(where === 'stop' ? { proof } : {}) },
+      ]
+      const response = told([start, ...block, ...stop]).at(-1)!['response'] as JsonObject
+      const [again] = responses.decodeRequest({ model: 'm', input: response['output']! })!.messages
+      expect(again!.parts).toMatchObject([{ type: 'reasoning', proof }])
+      const encoder = gemini.streamEncoder(toGemini())
+      const [event] = [start, ...block].flatMap((one) => encoder.push(one))
+      expect(JSON.parse(event!.data)).toMatchObject({
+        candidates: [
+          {
+            content: {
+              parts: [{ thought: true, thoughtSignature: expect.any(String) as unknown }],
+            },
+          },
+        ],
+      })
+    },
+  )
+
+  test('tells the signature of a call of Gemini as a thought before it', () => {
+    const parts = [{ functionCall: { name: 'f', args: {} }, thoughtSignature: 'U0lH' }]
+    const crossing = toResponses()
+    const decoder = gemini.streamDecoder(crossing)
+    const event = { candidates: [{ content: { parts }, finishReason: 'STOP' }] }
+    const events = told([...decoder.push(event), ...decoder.end()], crossing)
+    const { output } = events.at(-1)!['response'] as { output: JsonObject[] }
+    expect(output.map(({ type }) => type)).toEqual(['reasoning', 'function_call'])
+    const request = { model: 'gemini-3-flash', input: [{ role: 'user', content: 'Hi' }, ...output] }
+    const decoded = responses.decodeRequest(request)!
+    const sent = gemini.encodeRequest(decoded, crossingTo(decoded, 'gemini'))
+    expect((sent['contents'] as JsonObject[])[1]).toMatchObject({ parts })
   })
 
   test('has an empty object for a call without arguments', () => {
@@ -306,7 +354,7 @@ describe('a stream that is cut', () => {
           ]
           const written: OutEvent[] = hub.flatMap((one) => encoder.push(one))
           server.events(written)
-          await expect(seenBy(client, server.url, true)).rejects.toThrow()
+          await expect(seenBy(client, server.url, true)).rejects.toThrow(/./)
         }
       } finally {
         await server.close()
