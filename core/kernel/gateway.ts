@@ -8,7 +8,7 @@ import type { Logger } from '../sdk.ts'
 import { openStore } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
 import { guardedFetch } from '../upstream/fetch.ts'
-import { openUpstream } from '../upstream/upstreams.ts'
+import { openUpstream, warmUp } from '../upstream/upstreams.ts'
 import { type Admin, createAdmin } from './admin.ts'
 import { adminRoutes } from './admin-routes.ts'
 import { type Generation, GenerationFactory } from './generation.ts'
@@ -147,6 +147,8 @@ class LiveGateway implements Gateway {
     await this.#startAdmin(server)
     if (this.#config.reload.watch) await this.#startWatch()
     this.#state = 'ready'
+    // Those who wait for the ready line come first.
+    setImmediate(warmUp)
   }
 
   #handlers(): ListenerHandlers {

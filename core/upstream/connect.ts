@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { buildConnector } from './undici.ts'
+import { undici } from './undici.ts'
 import { GatewayError } from '../errors.ts'
 import { formatDuration } from '../kit/duration.ts'
 import type { Guard } from './guard.ts'
@@ -51,8 +51,7 @@ export function createDial({ timeoutMs, tls, guard }: DialerOptions): Dial {
     ...(tls?.verify === false ? { rejectUnauthorized: false } : {}),
     ...(guard === undefined ? {} : { lookup: guard.lookup }),
   }
-  // undici's types ask for a port here, which it takes from each target.
-  const connect = (buildConnector as unknown as (fixed: typeof options) => Connector)(options)
+  let connect: Connector | undefined
 
   return (target, done) => {
     try {
@@ -70,6 +69,10 @@ export function createDial({ timeoutMs, tls, guard }: DialerOptions): Dial {
       clearTimeout(timer)
       done(error, socket)
     }
+    // undici's types ask for a port here, which it takes from each target.
+    connect ??= (undici().buildConnector as unknown as (fixed: typeof options) => Connector)(
+      options,
+    )
     const socket = connect({ ...target, host: target.hostname }, finish)
     timer = setTimeout(() => {
       const limit = formatDuration(timeoutMs)

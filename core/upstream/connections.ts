@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
-import { Client } from './undici.ts'
+import { type Client, undici } from './undici.ts'
 import { GatewayError } from '../errors.ts'
 import type { Dial } from './connect.ts'
 
@@ -127,6 +127,7 @@ export class Connections {
 
   #open(): Connection {
     const { origin, warn } = this.#options
+    const { Client } = undici()
     const client = new Client(origin, {
       connect: (target, done) => this.#dial(connection, target, done),
       maxHeaderSize: MAX_HEADER_BYTES,

@@ -1,4 +1,4 @@
-import { errors } from './undici.ts'
+import { undici } from './undici.ts'
 import { GatewayError } from '../errors.ts'
 
 /** How far an attempt had come when it failed. */
@@ -7,6 +7,7 @@ export type Phase = 'connect' | 'head' | 'body'
 /** Turns what undici, a socket or DNS says into the gateway's own words; the original stays as the cause. */
 export function describeFailure(cause: unknown, phase: Phase): GatewayError {
   if (cause instanceof GatewayError) return cause
+  const { errors } = undici()
   if (cause instanceof errors.RequestContentLengthMismatchError) {
     return new GatewayError('BAD_REQUEST', 'the body is not as long as content-length says', {
       cause,
@@ -70,6 +71,7 @@ function codeOf(cause: unknown): string {
 }
 
 function isProtocolFault(cause: unknown): boolean {
+  const { errors } = undici()
   return (
     cause instanceof errors.HTTPParserError ||
     cause instanceof errors.ResponseContentLengthMismatchError ||

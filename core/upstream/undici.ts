@@ -8,11 +8,25 @@ import type * as Undici from 'undici'
 const require = createRequire(import.meta.url)
 
 /** One connection to one origin. */
-export const Client = require('undici/lib/dispatcher/client.js') as typeof Undici.Client
 export type Client = Undici.Client
 
-/** Makes the function that opens sockets, with or without TLS. */
-export const buildConnector = require('undici/lib/core/connect.js') as typeof Undici.buildConnector
+/** What is taken from undici. */
+export interface UndiciParts {
+  readonly Client: typeof Undici.Client
+  /** Makes the function that opens sockets, with or without TLS. */
+  readonly buildConnector: typeof Undici.buildConnector
+  /** What goes wrong, by class. */
+  readonly errors: typeof Undici.errors
+}
 
-/** What goes wrong, by class. */
-export const errors = require('undici/lib/core/errors.js') as typeof Undici.errors
+let loaded: UndiciParts | undefined
+
+/** Loads undici when it is first needed: a gateway listens some 25 ms earlier, and the demo needs none of it. */
+export function undici(): UndiciParts {
+  loaded ??= {
+    Client: require('undici/lib/dispatcher/client.js') as UndiciParts['Client'],
+    buildConnector: require('undici/lib/core/connect.js') as UndiciParts['buildConnector'],
+    errors: require('undici/lib/core/errors.js') as UndiciParts['errors'],
+  }
+  return loaded
+}
