@@ -33,7 +33,7 @@ const REASONS: ReadonlyMap<string, FinishReason> = new Map([
   ['tool_use', 'tool'],
   ['max_tokens', 'length'],
   ['model_context_window_exceeded', 'context'],
-  ['refusal', 'filter'],
+  ['refusal', 'contentFilter'],
   ['pause_turn', 'pause'],
 ])
 
@@ -55,7 +55,7 @@ const WORDS: Readonly<Record<FinishReason, string>> = {
   tool: 'tool_use',
   length: 'max_tokens',
   context: 'model_context_window_exceeded',
-  filter: 'refusal',
+  contentFilter: 'refusal',
   pause: 'pause_turn',
   malformed: 'end_turn',
 }
@@ -63,13 +63,13 @@ const WORDS: Readonly<Record<FinishReason, string>> = {
 /** `stop_reason` and what belongs to it. `refusal` is what the model said instead of an answer. */
 export function encodeStopReason(finish: Finish, refusal: string | undefined): JsonObject {
   const isOwn = finish.native?.dialect === DIALECT
-  const isRefusal = finish.reason === 'filter' || refusal !== undefined
+  const isRefusal = finish.reason === 'contentFilter' || refusal !== undefined
   const explanation = finish.explanation ?? refusal ?? null
   const details = isRefusal ? { type: 'refusal', category: null, explanation } : null
   const own = isOwn ? finish.native?.fields?.['stop_details'] : undefined
   return {
     stop_reason:
-      isOwn && finish.raw !== '' ? finish.raw : WORDS[isRefusal ? 'filter' : finish.reason],
+      isOwn && finish.raw !== '' ? finish.raw : WORDS[isRefusal ? 'contentFilter' : finish.reason],
     stop_sequence: finish.stopSequence ?? null,
     stop_details: own ?? details,
   }

@@ -23,17 +23,17 @@ const CANDIDATE_FIELDS: ReadonlySet<string> = new Set(['content', 'finishReason'
 const FINISHES: Readonly<Record<string, FinishReason>> = {
   STOP: 'stop',
   MAX_TOKENS: 'length',
-  SAFETY: 'filter',
-  RECITATION: 'filter',
-  LANGUAGE: 'filter',
-  BLOCKLIST: 'filter',
-  PROHIBITED_CONTENT: 'filter',
-  SPII: 'filter',
-  IMAGE_SAFETY: 'filter',
-  IMAGE_PROHIBITED_CONTENT: 'filter',
-  IMAGE_RECITATION: 'filter',
-  IMAGE_OTHER: 'filter',
-  NO_IMAGE: 'filter',
+  SAFETY: 'contentFilter',
+  RECITATION: 'contentFilter',
+  LANGUAGE: 'contentFilter',
+  BLOCKLIST: 'contentFilter',
+  PROHIBITED_CONTENT: 'contentFilter',
+  SPII: 'contentFilter',
+  IMAGE_SAFETY: 'contentFilter',
+  IMAGE_PROHIBITED_CONTENT: 'contentFilter',
+  IMAGE_RECITATION: 'contentFilter',
+  IMAGE_OTHER: 'contentFilter',
+  NO_IMAGE: 'contentFilter',
   CONTINUATION: 'pause',
   MALFORMED_FUNCTION_CALL: 'malformed',
   MALFORMED_RESPONSE: 'malformed',
@@ -57,7 +57,7 @@ export function blockOf(body: Wire): Finish | undefined {
   const raw = stringOf(feedback['blockReason'])
   if (raw === undefined) return undefined
   const explanation = stringOf(feedback['blockReasonMessage'])
-  return compact<Finish>({ reason: 'filter', raw, explanation })
+  return compact<Finish>({ reason: 'contentFilter', raw, explanation })
 }
 
 /** The id of a call that the upstream did not name, unlike any of other answers. */
@@ -246,7 +246,7 @@ const REASONS: Readonly<Record<FinishReason, string>> = {
   tool: 'STOP',
   length: 'MAX_TOKENS',
   context: 'MAX_TOKENS',
-  filter: 'SAFETY',
+  contentFilter: 'SAFETY',
   pause: 'CONTINUATION',
   malformed: 'MALFORMED_RESPONSE',
 }

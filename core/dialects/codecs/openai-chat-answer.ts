@@ -87,7 +87,7 @@ const REASONS: ReadonlyMap<string, FinishReason> = new Map([
   ['function_call', 'tool'],
   ['length', 'length'],
   ['model_length', 'context'],
-  ['content_filter', 'filter'],
+  ['content_filter', 'contentFilter'],
   ['error', 'malformed'],
 ])
 
@@ -107,7 +107,7 @@ const WORDS: Readonly<Record<FinishReason, string>> = {
   tool: 'tool_calls',
   length: 'length',
   context: 'length',
-  filter: 'content_filter',
+  contentFilter: 'content_filter',
   pause: 'stop',
   malformed: 'stop',
 }

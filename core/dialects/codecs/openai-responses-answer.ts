@@ -102,7 +102,7 @@ function inItem(part: Part, form: string): Part {
 
 const INCOMPLETE: Readonly<Record<string, Finish['reason']>> = {
   max_output_tokens: 'length',
-  content_filter: 'filter',
+  content_filter: 'contentFilter',
   max_messages: 'pause',
   steered: 'pause',
 }
@@ -114,7 +114,7 @@ export function finishOf(response: Wire, hasCall: boolean, hasRefusal: boolean):
     return { reason: INCOMPLETE[raw] ?? 'length', raw }
   }
   if (hasCall) return { reason: 'tool', raw: 'completed' }
-  return { reason: hasRefusal ? 'filter' : 'stop', raw: 'completed' }
+  return { reason: hasRefusal ? 'contentFilter' : 'stop', raw: 'completed' }
 }
 
 /** Writes a response, with what the client asked for repeated in it. */

@@ -112,7 +112,7 @@ export function statusOf(finish: Finish, hasRefusal: boolean): Status {
     case 'length':
     case 'context':
       return { status: 'incomplete', incomplete_details: { reason: 'max_output_tokens' }, error }
-    case 'filter':
+    case 'contentFilter':
       if (hasRefusal) break
       return { status: 'incomplete', incomplete_details: { reason: 'content_filter' }, error }
     case 'pause':

@@ -13,7 +13,7 @@ export type FinishReason =
   /** The context window is full. */
   | 'context'
   /** A safety system or the model itself refused. */
-  | 'filter'
+  | 'contentFilter'
   /** The turn is not over: send it back to go on. */
   | 'pause'
   /** The model broke its own grammar. */

@@ -27,7 +27,7 @@ describe('an answer of Responses', () => {
   test.each([
     ['completed', null, 'stop'],
     ['incomplete', { reason: 'max_output_tokens' }, 'length'],
-    ['incomplete', { reason: 'content_filter' }, 'filter'],
+    ['incomplete', { reason: 'content_filter' }, 'contentFilter'],
     ['incomplete', { reason: 'steered' }, 'pause'],
   ])('that is %s for %j has ended for the reason %s', (status, details, reason) => {
     const body = response([], { status, incomplete_details: details })
@@ -46,7 +46,7 @@ describe('an answer of Responses', () => {
     const refusal = { type: 'refusal', refusal: 'No.' }
     expect(read(response([message([refusal])]))).toMatchObject({
       parts: [{ type: 'refusal', text: 'No.' }],
-      finish: { reason: 'filter' },
+      finish: { reason: 'contentFilter' },
     })
   })
 
@@ -129,8 +129,8 @@ describe('an answer of Gemini', () => {
   test.each([
     ['STOP', 'stop'],
     ['MAX_TOKENS', 'length'],
-    ['SAFETY', 'filter'],
-    ['RECITATION', 'filter'],
+    ['SAFETY', 'contentFilter'],
+    ['RECITATION', 'contentFilter'],
     ['CONTINUATION', 'pause'],
     ['MALFORMED_FUNCTION_CALL', 'malformed'],
     ['SOMETHING_NEW', 'stop'],
@@ -142,7 +142,7 @@ describe('an answer of Gemini', () => {
     const promptFeedback = { blockReason: 'PROHIBITED_CONTENT', blockReasonMessage: 'no' }
     expect(read({ promptFeedback })).toMatchObject({
       parts: [],
-      finish: { reason: 'filter', raw: 'PROHIBITED_CONTENT', explanation: 'no' },
+      finish: { reason: 'contentFilter', raw: 'PROHIBITED_CONTENT', explanation: 'no' },
     })
     expect(read({})).toBeUndefined()
   })

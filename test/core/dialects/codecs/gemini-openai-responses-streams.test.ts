@@ -196,7 +196,7 @@ describe('a stream for a Responses client', () => {
 
   test.each([
     ['length', { status: 'incomplete', incomplete_details: { reason: 'max_output_tokens' } }],
-    ['filter', { status: 'incomplete', incomplete_details: { reason: 'content_filter' } }],
+    ['contentFilter', { status: 'incomplete', incomplete_details: { reason: 'content_filter' } }],
     ['malformed', { status: 'failed', error: { code: 'server_error' } }],
   ] as const)('ends for the reason %s as %j', (reason, meant) => {
     const events = told([
@@ -309,7 +309,7 @@ describe('a stream of Gemini', () => {
   test('ends filtered where the prompt was blocked before anything was said', () => {
     const { finish, parts } = read([{ promptFeedback: { blockReason: 'SAFETY' } }])
     expect(parts).toEqual([])
-    expect(finish).toMatchObject({ reason: 'filter', raw: 'SAFETY' })
+    expect(finish).toMatchObject({ reason: 'contentFilter', raw: 'SAFETY' })
   })
 
   test('tells of an error in a list of one, with the time to wait', () => {

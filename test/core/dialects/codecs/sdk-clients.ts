@@ -21,12 +21,12 @@ export interface Seen {
 }
 
 /** What all dialects can tell apart. */
-export type FinishClass = 'stop' | 'tool' | 'length' | 'filter' | 'other'
+export type FinishClass = 'stop' | 'tool' | 'length' | 'contentFilter' | 'other'
 
 /** The class of the hub's reason. */
 export function classOf(reason: FinishReason | undefined): FinishClass {
   if (reason === 'stop' || reason === 'stopSequence') return 'stop'
-  if (reason === 'tool' || reason === 'filter') return reason
+  if (reason === 'tool' || reason === 'contentFilter') return reason
   return reason === 'length' || reason === 'context' ? 'length' : 'other'
 }
 
@@ -106,14 +106,14 @@ async function seenByResponses(url: string, stream: boolean): Promise<Seen> {
       ? cut === 'max_output_tokens'
         ? 'length'
         : cut === 'content_filter'
-          ? 'filter'
+          ? 'contentFilter'
           : 'other'
       : response.status !== 'completed'
         ? 'other'
         : calls.length > 0
           ? 'tool'
           : isRefusal
-            ? 'filter'
+            ? 'contentFilter'
             : 'stop'
   return {
     text: response.output_text,
@@ -128,7 +128,7 @@ async function seenByResponses(url: string, stream: boolean): Promise<Seen> {
 const GEMINI_CLASSES: Readonly<Record<string, FinishClass>> = {
   STOP: 'stop',
   MAX_TOKENS: 'length',
-  SAFETY: 'filter',
+  SAFETY: 'contentFilter',
 }
 
 async function seenByGemini(url: string, stream: boolean): Promise<Seen> {
@@ -161,7 +161,7 @@ const CHAT_CLASSES: Readonly<Record<string, FinishClass>> = {
   stop: 'stop',
   tool_calls: 'tool',
   length: 'length',
-  content_filter: 'filter',
+  content_filter: 'contentFilter',
 }
 
 async function seenByChat(url: string, stream: boolean): Promise<Seen> {
@@ -190,7 +190,7 @@ const ANTHROPIC_CLASSES: Readonly<Record<string, FinishClass>> = {
   stop_sequence: 'stop',
   tool_use: 'tool',
   max_tokens: 'length',
-  refusal: 'filter',
+  refusal: 'contentFilter',
 }
 
 async function seenByAnthropic(url: string, stream: boolean): Promise<Seen> {
