@@ -1,4 +1,4 @@
-import { isObject, type Json } from '../kit/json.ts'
+import { isObject, type Json, jsonOf } from '../kit/json.ts'
 import type { Frame } from '../kit/sse.ts'
 import type { Usage, UsageReader } from './dialect.ts'
 
@@ -87,18 +87,10 @@ export abstract class StreamReader implements UsageReader {
     if (frame.isComment) return
     if (frame.data === '[DONE]') this.readDone()
     else {
-      const event = parse(frame.data)
+      const event = jsonOf(frame.data)
       if (event !== undefined) this.read(event)
     }
   }
 }
 
 const COLON = 58
-
-function parse(text: string): Json | undefined {
-  try {
-    return JSON.parse(text) as Json
-  } catch {
-    return undefined
-  }
-}

@@ -1,7 +1,7 @@
 import type { UsageReader } from '../dialects/dialect.ts'
 import type { Chunk, ChunkPatch, NewChunk } from '../exchange.ts'
 import type { ByteSink } from '../kit/byte-source.ts'
-import type { Json } from '../kit/json.ts'
+import { type Json, jsonOf } from '../kit/json.ts'
 import { Frame, formatEvent, SseParser } from '../kit/sse.ts'
 import type { LiveExchange } from './exchange.ts'
 import { type LiveStep, stepFailed } from './step.ts'
@@ -150,7 +150,7 @@ class FrameChunk implements SentChunk {
   get json(): Json | undefined {
     if (!this.#isParsed) {
       this.#isParsed = true
-      this.#json = parse(this.#frame.data)
+      this.#json = jsonOf(this.#frame.data)
     }
     return this.#json
   }
@@ -167,7 +167,7 @@ class WholeChunk implements Chunk {
   }
 
   get json(): Json | undefined {
-    return parse(this.data)
+    return jsonOf(this.data)
   }
 }
 
@@ -190,7 +190,7 @@ class MadeChunk implements SentChunk {
   }
 
   get json(): Json | undefined {
-    return this.#made.data === undefined ? this.#made.json : parse(this.#made.data)
+    return this.#made.data === undefined ? this.#made.json : jsonOf(this.#made.data)
   }
 
   get raw(): Buffer {
@@ -228,14 +228,6 @@ function isList(patch: NewChunk | readonly NewChunk[]): patch is readonly NewChu
 
 function join(pieces: readonly Buffer[], size: number): Buffer {
   return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, size)
-}
-
-function parse(text: string): Json | undefined {
-  try {
-    return JSON.parse(text) as Json
-  } catch {
-    return undefined
-  }
 }
 
 /** True for the types whose body hooks can make sense of; images and the like are passed by. */

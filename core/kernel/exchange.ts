@@ -14,7 +14,7 @@ import type {
   UpstreamView,
 } from '../exchange.ts'
 import type { ByteSource } from '../kit/byte-source.ts'
-import type { Json, JsonObject } from '../kit/json.ts'
+import { type Json, jsonOf, type JsonObject } from '../kit/json.ts'
 import type { LimitedBody } from './body.ts'
 import { parseQuery } from './normalise.ts'
 
@@ -193,7 +193,7 @@ export class LiveResponse implements GatewayResponse {
 
   get body(): Json | undefined {
     if (this.#state === 'bytes' && this.canRead && this.isJson) {
-      this.#json = parseOrUndefined(this.#content as Buffer)
+      this.#json = jsonOf(this.#content as Buffer)
       this.#state = 'parsed'
     }
     return this.#state === 'parsed' || this.#state === 'replaced' ? this.#json : undefined
@@ -262,14 +262,6 @@ export class LiveResponse implements GatewayResponse {
       // The sink of a dropped source hears nothing: there is none.
       source.abort(new Error('the answer was replaced'))
     }
-  }
-}
-
-function parseOrUndefined(bytes: Buffer): Json | undefined {
-  try {
-    return JSON.parse(bytes.toString()) as Json
-  } catch {
-    return undefined
   }
 }
 
@@ -391,7 +383,7 @@ export class LiveExchange implements Exchange {
 
   private usageOfBody(bytes: Buffer | undefined): Usage | undefined {
     if (this.req.dialect === 'http' || !this.res.isJson) return undefined
-    const body = bytes && parseOrUndefined(bytes)
+    const body = bytes && jsonOf(bytes)
     return body === undefined ? undefined : this.dialect.usageOf(body)
   }
 }

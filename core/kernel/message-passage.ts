@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import type { ServerConfig } from '../config/model.ts'
 import type { Message, MessagePatch } from '../exchange.ts'
-import type { Json } from '../kit/json.ts'
+import { type Json, jsonOf } from '../kit/json.ts'
 import { CLOSE } from '../kit/websocket-frames.ts'
 import { notLater } from './events.ts'
 import type { LiveExchange } from './exchange.ts'
@@ -182,11 +182,7 @@ class LiveMessage implements Message {
   get json(): Json | undefined {
     if (this.#isParsed || this.isBinary) return this.#json
     this.#isParsed = true
-    try {
-      this.#json = JSON.parse(this.data) as Json
-    } catch {
-      // Not JSON: undefined says so.
-    }
+    this.#json = jsonOf(this.data)
     return this.#json
   }
 }

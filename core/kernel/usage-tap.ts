@@ -1,5 +1,5 @@
 import type { ByteSink } from '../kit/byte-source.ts'
-import type { Json } from '../kit/json.ts'
+import { jsonOf } from '../kit/json.ts'
 import type { LiveExchange } from './exchange.ts'
 
 /** A JSON answer that is passed on as it comes is remembered up to this size, to count its tokens. Bytes. */
@@ -19,7 +19,7 @@ export function tapUsage(exchange: LiveExchange, to: ByteSink): ByteSink {
     end() {
       // Read only if somebody asks for it.
       exchange.streamUsage = () => {
-        const body = size > MAX_KEPT ? undefined : parse(Buffer.concat(kept, size))
+        const body = size > MAX_KEPT ? undefined : jsonOf(Buffer.concat(kept, size))
         const usage = body === undefined ? undefined : exchange.dialect.usageOf(body)
         kept = []
         exchange.streamUsage = () => usage
@@ -28,13 +28,5 @@ export function tapUsage(exchange: LiveExchange, to: ByteSink): ByteSink {
       to.end()
     },
     error: (cause) => to.error(cause),
-  }
-}
-
-function parse(bytes: Buffer): Json | undefined {
-  try {
-    return JSON.parse(bytes.toString()) as Json
-  } catch {
-    return undefined
   }
 }

@@ -8,3 +8,12 @@ export type JsonObject = { [key: string]: Json }
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
+
+/** What a text is as JSON; undefined where it is none. */
+export function jsonOf(text: string | Buffer): Json | undefined {
+  try {
+    return JSON.parse(text.toString()) as Json
+  } catch {
+    return undefined
+  }
+}

@@ -1,4 +1,5 @@
 import type { LaidOutFile } from './lay-out.ts'
+import { pluginSource } from './plugin-source.ts'
 
 /** In constants, because `npm pack` turns specifiers that stand behind `from` into those of scripts. */
 const SDK = '#core/sdk.ts'
@@ -7,7 +8,7 @@ const TESTING = '#core/testing.ts'
 /** The files of a first-party plugin: the plugin, its words, its test and its example. */
 export function checkoutFiles(name: string): readonly LaidOutFile[] {
   return [
-    { path: `plugins/${name}/${name}.ts`, content: plugin(name) },
+    { path: `plugins/${name}/${name}.ts`, content: pluginSource(name, SDK) },
     { path: `plugins/${name}/README.md`, content: readme(name) },
     { path: `test/plugins/${name}.test.ts`, content: test(name) },
     { path: `examples/${name}.yaml`, content: example(name) },
@@ -30,37 +31,6 @@ const LISTED = /^ {2}(\w+): \(\) => import\(/
 
 function nameOf(line: string): string {
   return LISTED.exec(line)![1]!
-}
-
-function plugin(name: string): string {
-  return `import { definePlugin } from '${SDK}'
-
-export default definePlugin({
-  name: '${name}',
-  stage: 'shape',
-  summary: 'Names the request in a header field of the answer.',
-
-  schema: {
-    type: 'object',
-    additionalProperties: false,
-    properties: {
-      header: {
-        type: 'string',
-        pattern: '^[\\\\w-]{1,64}$',
-        title: 'the name of a header field',
-        default: 'x-request',
-        description: 'The field that gets the request id.',
-      },
-    },
-  },
-
-  setup({ header }) {
-    return {
-      response: (exchange) => ({ headers: { [header]: exchange.id } }),
-    }
-  },
-})
-`
 }
 
 function test(name: string): string {

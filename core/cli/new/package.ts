@@ -1,11 +1,12 @@
 import type { LaidOutFile } from './lay-out.ts'
+import { pluginSource } from './plugin-source.ts'
 
 /** The files of a plugin in a package of its own. Plain JavaScript, because Node strips no types in packages. */
 export function packageFiles(name: string, version: string): readonly LaidOutFile[] {
   const folder = packageName(name)
   return [
     { path: `${folder}/package.json`, content: manifest(name, version) },
-    { path: `${folder}/${name}.js`, content: plugin(name) },
+    { path: `${folder}/${name}.js`, content: pluginSource(name, 'sluice') },
     { path: `${folder}/${name}.test.js`, content: test(name) },
     { path: `${folder}/README.md`, content: readme(name) },
     { path: `${folder}/gateway.yaml`, content: gateway(name) },
@@ -31,37 +32,6 @@ function manifest(name: string, version: string): string {
     devDependencies: { sluice: `^${version}` },
   }
   return `${JSON.stringify(content, null, 2)}\n`
-}
-
-function plugin(name: string): string {
-  return `import { definePlugin } from 'sluice'
-
-export default definePlugin({
-  name: '${name}',
-  stage: 'shape',
-  summary: 'Names the request in a header field of the answer.',
-
-  schema: {
-    type: 'object',
-    additionalProperties: false,
-    properties: {
-      header: {
-        type: 'string',
-        pattern: '^[\\\\w-]{1,64}$',
-        title: 'the name of a header field',
-        default: 'x-request',
-        description: 'The field that gets the request id.',
-      },
-    },
-  },
-
-  setup({ header }) {
-    return {
-      response: (exchange) => ({ headers: { [header]: exchange.id } }),
-    }
-  },
-})
-`
 }
 
 function test(name: string): string {

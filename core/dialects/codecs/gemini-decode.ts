@@ -1,7 +1,7 @@
 import { isObject, type Json, type JsonObject } from '../../kit/json.ts'
 import type { Envelope } from '../hub/codec.ts'
 import type { HubMessage } from '../hub/conversation.ts'
-import { booleanOf, compact, listOf, numberOf, stringOf } from '../hub/fields.ts'
+import { booleanOf, compact, listOf, numberOf, stringOf, textsOf } from '../hub/fields.ts'
 import {
   EFFORTS,
   type Effort,
@@ -67,7 +67,7 @@ export function decodeGeminiRequest(body: Json, envelope: Envelope = {}): HubReq
     stop: decodeStop(config['stopSequences']),
     choices: numberOf(config['candidateCount']),
     reasoning: decodeThinking(config['thinkingConfig']),
-    metadata: decodeLabels(request['labels']),
+    metadata: textsOf(request['labels']),
     serviceTier: stringOf(request['serviceTier']),
     store: booleanOf(request['store']),
     stream: envelope.stream ?? false,
@@ -130,15 +130,6 @@ function decodeThinking(value: Json | undefined): ReasoningControl | undefined {
     isVisible: booleanOf(config['includeThoughts']),
   })
   return Object.keys(control).length === 0 ? undefined : control
-}
-
-function decodeLabels(value: Json | undefined): Readonly<Record<string, string>> | undefined {
-  if (!isObject(value)) return undefined
-  return Object.fromEntries(
-    Object.entries(value).filter(
-      (entry): entry is [string, string] => typeof entry[1] === 'string',
-    ),
-  )
 }
 
 /** What was stated where, what the hub narrows, and what it has no word for. */

@@ -1,5 +1,5 @@
 import { isObject, type Json, type JsonObject } from '../../kit/json.ts'
-import { booleanOf, compact, listOf, numberOf, objectOf, stringOf } from '../hub/fields.ts'
+import { booleanOf, compact, listOf, numberOf, objectOf, stringOf, textsOf } from '../hub/fields.ts'
 import {
   type Effort,
   EFFORTS,
@@ -77,7 +77,7 @@ export function decodeChatRequest(body: Json): HubRequest | undefined {
     choices: numberOf(request['n']),
     reasoning: decodeEffort(request['reasoning_effort']),
     cacheKey: stringOf(request['prompt_cache_key']),
-    metadata: decodeMetadata(request['metadata']),
+    metadata: textsOf(request['metadata']),
     user: stringOf(request['safety_identifier']) ?? stringOf(request['user']),
     serviceTier: stringOf(request['service_tier']),
     verbosity: stringOf(request['verbosity']),
@@ -145,13 +145,4 @@ const KNOWN_EFFORTS: ReadonlySet<unknown> = new Set(EFFORTS)
 
 function decodeEffort(effort: Json | undefined): ReasoningControl | undefined {
   return KNOWN_EFFORTS.has(effort) ? { effort: effort as Effort } : undefined
-}
-
-function decodeMetadata(metadata: Json | undefined): Record<string, string> | undefined {
-  if (!isObject(metadata)) return undefined
-  return Object.fromEntries(
-    Object.entries(metadata).filter(
-      (entry): entry is [string, string] => typeof entry[1] === 'string',
-    ),
-  )
 }

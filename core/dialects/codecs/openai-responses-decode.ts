@@ -1,6 +1,6 @@
 import { isObject, type Json, type JsonObject } from '../../kit/json.ts'
 import type { HubMessage } from '../hub/conversation.ts'
-import { booleanOf, compact, listOf, numberOf, objectOf, stringOf } from '../hub/fields.ts'
+import { booleanOf, compact, listOf, numberOf, objectOf, stringOf, textsOf } from '../hub/fields.ts'
 import {
   EFFORTS,
   type Effort,
@@ -76,7 +76,7 @@ export function decodeResponsesRequest(body: Json): HubRequest | undefined {
     maxOutputTokens: numberOf(request['max_output_tokens']),
     reasoning: decodeControl(request['reasoning']),
     cacheKey: stringOf(request['prompt_cache_key']),
-    metadata: decodeMetadata(request['metadata']),
+    metadata: textsOf(request['metadata']),
     user: stringOf(request['safety_identifier']) ?? stringOf(request['user']),
     serviceTier: stringOf(request['service_tier']),
     verbosity: stringOf(text['verbosity']),
@@ -179,13 +179,4 @@ function decodeControl(value: Json | undefined): ReasoningControl | undefined {
     isVisible: typeof summary === 'string' ? true : undefined,
   })
   return Object.keys(control).length === 0 ? undefined : control
-}
-
-function decodeMetadata(value: Json | undefined): Readonly<Record<string, string>> | undefined {
-  if (!isObject(value)) return undefined
-  return Object.fromEntries(
-    Object.entries(value).filter(
-      (entry): entry is [string, string] => typeof entry[1] === 'string',
-    ),
-  )
 }

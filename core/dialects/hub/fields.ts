@@ -57,3 +57,13 @@ export function parseJson(text: string): Json | undefined {
     return undefined
   }
 }
+
+/** The fields of a map that hold text; undefined for anything but a map. */
+export function textsOf(value: unknown): Readonly<Record<string, string>> | undefined {
+  if (!isObject(value)) return undefined
+  return Object.fromEntries(
+    Object.entries(value).filter(
+      (entry): entry is [string, string] => typeof entry[1] === 'string',
+    ),
+  )
+}
