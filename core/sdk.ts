@@ -18,7 +18,7 @@ import type {
 } from './exchange.ts'
 import type { Part } from './expressions/expression.ts'
 import type { Json, JsonObject } from './kit/json.ts'
-import type { KeyValue, Counters, Ledger } from './store/store.ts'
+import type { Channel, Counters, KeyValue, Ledger } from './store/store.ts'
 
 export { bytes, duration, expression, secret } from './config/schema.ts'
 export type { Infer, OptionsSchema, Schema } from './config/schema.ts'
@@ -181,6 +181,8 @@ export interface Host {
     keyValue(name?: string): KeyValue
     readonly counters: Counters
     readonly ledger: Ledger
+    /** Messages between the instances of this plugin, on all nodes that share the store; `name` keeps several sorts apart. */
+    channel(name?: string): Channel
   }
   readonly upstreams: {
     readonly names: readonly string[]

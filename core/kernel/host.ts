@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { StepConfig } from '../config/model.ts'
 import type { JsonObject } from '../kit/json.ts'
 import type { Events, FetchAnswer, Host, Logger } from '../sdk.ts'
-import type { Store } from '../store/store.ts'
+import type { Channel, Store } from '../store/store.ts'
 import { loadModule } from './load-module.ts'
 import { withFields } from './log.ts'
 import type { MetricRegistry } from './metrics.ts'
@@ -82,9 +82,19 @@ export function openHost(step: StepConfig, services: HostServices): OpenHost {
     return once
   }
 
-  function run(callback: () => void | Promise<void>): void {
+  function run(callback: () => void | Promise<void>, failure = 'timer failed'): void {
     // The wrapper turns a throw into a rejection, so that both are logged.
-    void (async () => callback())().catch((err: unknown) => log.error('timer failed', { err }))
+    void (async () => callback())().catch((err: unknown) => log.error(failure, { err }))
+  }
+
+  /** Ends with the step, and lets nothing that a listener throws reach the others. */
+  function openChannel(channel: Channel): Channel {
+    const guard = <T extends unknown[]>(callback: ((...args: T) => void) | undefined) =>
+      callback && ((...args: T) => run(() => callback(...args), 'channel listener failed'))
+    return {
+      publish: (message) => channel.publish(message),
+      subscribe: (listener, refresh) => until(channel.subscribe(guard(listener)!, guard(refresh))),
+    }
   }
 
   const events: Events = {
@@ -105,6 +115,7 @@ export function openHost(step: StepConfig, services: HostServices): OpenHost {
       keyValue: (name = '') => store.keyValue(`${plugin.name}/${name}`),
       counters: store.counters,
       ledger: store.ledger,
+      channel: (name = '') => openChannel(store.channel(`${plugin.name}/${name}`)),
     },
     upstreams: {
       names: [...services.upstreams.keys()],

@@ -110,6 +110,21 @@ export interface Ledger {
 }
 
 /**
+ * Messages to all who share the store, the sender included: that a key was revoked, that a breaker opened. A message
+ * says that something changed; the state itself belongs into key-value or a table, since a message may be lost with
+ * a connection. At most 64 K characters of JSON.
+ */
+export interface Channel {
+  /** Resolves once those who listen will hear it, all within a second, in the order in which it was published. */
+  publish(message: Json): Promise<void>
+  /**
+   * `listener` must not throw. `refresh` is called once messages are heard, and again whenever some may have been missed (the
+   * connection was lost, the process stood still): time to read what they are about. Returns a function that stops both.
+   */
+  subscribe(listener: (message: Json) => void, refresh?: () => void): () => void
+}
+
+/**
  * Shared state behind one URL. An operation sees what was acknowledged before it was called; what goes wrong in the
  * backend (disk full, file gone, connection lost) rejects the promise with an Error that says where and why.
  */
@@ -121,6 +136,8 @@ export interface Store {
   keyValue(namespace: string): KeyValue
   readonly counters: Counters
   readonly ledger: Ledger
+  /** Messages under one name, to all processes that share the store. */
+  channel(name: string): Channel
   /** Finishes what was begun and gives back files and connections. The last call. */
   close(): Promise<void>
 }

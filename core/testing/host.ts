@@ -79,6 +79,13 @@ export function openTestHost(options: TestHostOptions): TestHost {
       keyValue: (name = '') => store.keyValue(`${plugin}/${name}`),
       counters: store.counters,
       ledger: store.ledger,
+      channel: (name = '') => {
+        const channel = store.channel(`${plugin}/${name}`)
+        return {
+          publish: (message) => channel.publish(message),
+          subscribe: (listener, refresh) => until(channel.subscribe(listener, refresh)),
+        }
+      },
     },
     upstreams: {
       names: upstreams,

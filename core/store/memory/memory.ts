@@ -1,5 +1,6 @@
+import { Channels } from '../channels.ts'
 import { KeyvValues } from '../key-value.ts'
-import type { KeyValue, Store } from '../store.ts'
+import type { Channel, KeyValue, Store } from '../store.ts'
 import { MemoryCounters, type CounterBounds } from './counters.ts'
 import { MemoryAdapter } from './keyv-adapter.ts'
 import { MemoryLedger } from './ledger.ts'
@@ -28,6 +29,7 @@ export class MemoryStore implements Store {
   readonly counters: MemoryCounters
   readonly ledger: MemoryLedger
   readonly #namespaces = new Map<string, KeyValue>()
+  readonly #channels: Channels
   readonly #now: () => number
   readonly #bounds: MemoryBounds
 
@@ -36,6 +38,15 @@ export class MemoryStore implements Store {
     this.#bounds = bounds
     this.counters = new MemoryCounters(now, bounds)
     this.ledger = new MemoryLedger(now, bounds.rows)
+    this.#channels = new Channels({
+      // Nobody is called within the call: on every other store they are not either.
+      publish: async (channel, text) => {
+        await undefined
+        this.#channels.deliver(channel, text)
+      },
+      open: (channel) => queueMicrotask(() => this.#channels.begin(channel)),
+      close: () => {},
+    })
   }
 
   keyValue(namespace: string): KeyValue {
@@ -47,7 +58,12 @@ export class MemoryStore implements Store {
     return values
   }
 
+  channel(name: string): Channel {
+    return this.#channels.channel(name)
+  }
+
   async close(): Promise<void> {
+    this.#channels.clear()
     this.#namespaces.clear()
   }
 }

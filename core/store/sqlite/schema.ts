@@ -10,6 +10,7 @@ const APPLICATION_ID = 0x534c5549
  *   reset finds nothing rather than another counter.
  * - counter.idle_at: when the row may be deleted; null where time alone doesn't make it so.
  * - ledger is clustered by journal, so that reading one is one walk.
+ * - message.id has no gaps but those of rows that were swept, so that a reader sees what it has missed.
  */
 const MIGRATIONS: readonly string[] = [
   `
@@ -38,6 +39,13 @@ const MIGRATIONS: readonly string[] = [
     journal INTEGER NOT NULL, sequence INTEGER NOT NULL, time INTEGER NOT NULL, row TEXT NOT NULL,
     PRIMARY KEY (journal, sequence)
   ) STRICT, WITHOUT ROWID;
+  `,
+  `
+  CREATE TABLE message (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL, text TEXT NOT NULL,
+    expires INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX message_expires ON message (expires);
   `,
 ]
 

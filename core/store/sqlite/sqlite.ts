@@ -1,10 +1,11 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { KeyvValues } from '../key-value.ts'
-import type { KeyValue, Store } from '../store.ts'
+import type { Channel, KeyValue, Store } from '../store.ts'
 import { SqliteCounters, SqliteRows } from './counters.ts'
 import { prepareValues, SqliteAdapter, type ValueStatements } from './keyv-adapter.ts'
 import { SqliteLedger } from './ledger.ts'
 import { parseLocation } from './location.ts'
+import { SqliteMessages } from './messages.ts'
 import { openDatabase } from './open.ts'
 import { Sweep } from './sweep.ts'
 import { Writer } from './writer.ts'
@@ -22,6 +23,7 @@ class SqliteStore implements Store {
   readonly ledger: SqliteLedger
   readonly #db: DatabaseSync
   readonly #writer: Writer
+  readonly #messages: SqliteMessages
   readonly #values: ValueStatements
   readonly #namespaces = new Map<string, KeyValue>()
   readonly #now: () => number
@@ -42,6 +44,7 @@ class SqliteStore implements Store {
     })
     this.counters = new SqliteCounters(rows, this.#writer, now)
     this.ledger = new SqliteLedger(db, this.#writer, url, now)
+    this.#messages = new SqliteMessages(db, this.#writer, now)
   }
 
   keyValue(namespace: string): KeyValue {
@@ -53,7 +56,12 @@ class SqliteStore implements Store {
     return values
   }
 
+  channel(name: string): Channel {
+    return this.#messages.channels.channel(name)
+  }
+
   async close(): Promise<void> {
+    this.#messages.channels.clear()
     await this.#writer.close()
     if (this.#db.isOpen) this.#db.close()
   }

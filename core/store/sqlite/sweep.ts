@@ -24,6 +24,8 @@ export class Sweep {
         (SELECT id FROM hold WHERE expires <= ? LIMIT ${SWEEP_ROWS})`,
       `DELETE FROM counter WHERE id IN
         (SELECT id FROM counter WHERE idle_at <= ? LIMIT ${SWEEP_ROWS})`,
+      `DELETE FROM message WHERE id IN
+        (SELECT id FROM message WHERE expires <= ? LIMIT ${SWEEP_ROWS})`,
     ].map((sql) => db.prepare(sql))
   }
 

@@ -118,3 +118,21 @@ test('fetch reaches private hosts only where they stand in the options', async (
   await gateway.change(config(`[probe: { value: "${url}" }]`))
   expect((await host!.fetch(url)).body.toString()).toBe('private')
 })
+
+test('channels reach the next life of a step, end with the step, and survive a listener that throws', async () => {
+  const { gateway, hosts, renew } = await start()
+  const seen: string[] = []
+  hosts[0]!.store.channel('keys').subscribe(() => seen.push('old'))
+  await renew()
+  await expect.poll(() => hosts[0]!.signal.aborted).toBe(true)
+  const channel = hosts[1]!.store.channel('keys')
+  channel.subscribe(() => {
+    throw new Error('listener broke')
+  })
+  channel.subscribe((message) => seen.push(String(message)))
+  hosts[1]!.store.channel('other').subscribe(() => seen.push('other'))
+  await hosts[0]!.store.channel('keys').publish('revoked')
+  await expect.poll(() => seen).toEqual(['revoked'])
+  const errors = gateway.logs.filter(({ level }) => level === 'error')
+  expect(errors.map(({ message }) => message)).toEqual(['channel listener failed'])
+})

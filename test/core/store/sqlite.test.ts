@@ -20,7 +20,7 @@ async function openFile(): Promise<Opened & { path: string; clock: Clock }> {
     await store.close()
     return open()
   }
-  return { store, clock, reopen, path }
+  return { store, clock, reopen, another: open, path }
 }
 
 testStore('sqlite:', openFile, { rounds: 60 })
@@ -36,6 +36,29 @@ testStore(
 )
 
 describe('sqlite:, two stores on one file', () => {
+  test('tell a listener who was too slow that it may have missed messages', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const { store, clock, another } = await openFile()
+    const other = await another!()
+    const heard: unknown[] = []
+    let refreshed = 0
+    other.channel('a').subscribe(
+      (message) => heard.push(message),
+      () => void refreshed++,
+    )
+    await store.channel('a').publish('early')
+    clock.advance(60_000)
+    await store.channel('a').publish('late')
+    vi.advanceTimersByTime(100)
+    expect(heard).toEqual(['late'])
+    expect(refreshed).toBe(2)
+    await store.channel('a').publish('later')
+    vi.advanceTimersByTime(100)
+    expect(heard).toEqual(['late', 'later'])
+    expect(refreshed).toBe(2)
+  })
+
   testAgainstOracle(async () => {
     const { store, clock, path } = await openFile()
     const other = await openStore(`sqlite:${path}`, { now: clock.now })

@@ -1,5 +1,6 @@
 import { describe } from 'vitest'
 import type { Store } from '#core/store/store.ts'
+import { testChannels } from './channels.ts'
 import { testCounters } from './counters.ts'
 import { testKeyValue } from './key-value.ts'
 import { testLedger } from './ledger.ts'
@@ -28,6 +29,8 @@ export interface Opened {
   readonly clock?: Clock
   /** Closes the store and opens it again; absent where nothing survives that. */
   readonly reopen?: () => Promise<Store>
+  /** Opens another store of the same URL, as another process would; absent where nobody shares it. */
+  readonly another?: () => Promise<Store>
 }
 
 /** Gives a test its own store. */
@@ -40,6 +43,7 @@ export function testStore(name: string, open: Open, { rounds }: { rounds: number
     testCounters(open)
     testWindows(open)
     testLedger(open)
+    testChannels(open)
     testAgainstOracle(open, rounds)
   })
 }
