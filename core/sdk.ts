@@ -32,6 +32,7 @@ export type { ByteSink, ByteSource } from './kit/byte-source.ts'
 export type { Json, JsonObject } from './kit/json.ts'
 export { Secret } from './kit/secret.ts'
 export type * from './store/store.ts'
+export { StoreUnavailable } from './store/unavailable.ts'
 
 /** Something that one step establishes and later steps build on, such as `consumer`. */
 export type Fact = string

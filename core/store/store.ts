@@ -126,7 +126,7 @@ export interface Channel {
 
 /**
  * Shared state behind one URL. An operation sees what was acknowledged before it was called; what goes wrong in the
- * backend (disk full, file gone, connection lost) rejects the promise with an Error that says where and why.
+ * backend (disk full, file gone, connection lost) rejects the promise with a StoreUnavailable that says where and why.
  */
 export interface Store {
   readonly url: string

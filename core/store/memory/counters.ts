@@ -10,6 +10,7 @@ import {
 } from '../counters/counting.ts'
 import { tallyOf } from '../counters/tally.ts'
 import type { Charge, Counters, Limit, LimitState, Reservation } from '../store.ts'
+import { StoreUnavailable } from '../unavailable.ts'
 import { Bounded } from './bounded.ts'
 
 /** How many counters and holds are kept at once. */
@@ -103,7 +104,7 @@ class MemoryRows implements CounterRows {
 }
 
 function full(what: string, most: number): Error {
-  return new Error(
+  return new StoreUnavailable(
     `memory: all ${most} ${what} are in use\n  hint: use a store on disk, such as sqlite:./data/sluice.db`,
   )
 }

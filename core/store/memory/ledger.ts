@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../kit/json.ts'
 import { checkJournal, checkRead, rowText } from '../journal.ts'
 import type { Ledger, LedgerRow } from '../store.ts'
+import { StoreUnavailable } from '../unavailable.ts'
 import { Texts, type TextBounds } from './texts.ts'
 
 interface Row {
@@ -69,7 +70,7 @@ export class MemoryLedger implements Ledger {
     const known = this.#journals.get(name)
     if (known !== undefined) return known
     if (this.#journals.size >= MOST_JOURNALS) {
-      throw new Error(
+      throw new StoreUnavailable(
         `memory: cannot open journal ${JSON.stringify(name)}, there are ${MOST_JOURNALS} already`,
       )
     }

@@ -1,3 +1,5 @@
+import { StoreUnavailable } from '../unavailable.ts'
+
 /** What SQLite's primary result codes mean to an operator (https://sqlite.org/rescode.html), with what to do about it. */
 const MEANINGS: Readonly<Record<number, string>> = {
   3: 'permission denied\n  hint: the gateway must be able to write the file and its folder',
@@ -34,5 +36,5 @@ export function sqliteReason(cause: unknown): string | undefined {
 export function storeError(url: string, cause: unknown): unknown {
   const reason = sqliteReason(cause)
   if (reason === undefined) return cause
-  return new Error(`store ${JSON.stringify(url)}: ${reason}`, { cause })
+  return new StoreUnavailable(`store ${JSON.stringify(url)}: ${reason}`, { cause })
 }

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { StoreUnavailable } from '../unavailable.ts'
 import { isBusy, storeError } from './failure.ts'
 
 /** Operations of one transaction: it bounds how long the event loop stands still. */
@@ -56,10 +57,10 @@ export class Writer {
 
   /** Runs a synchronous operation in a transaction; resolves with what it returned, once that is committed. */
   run<T>(operation: () => T): Promise<T> {
-    if (this.#closing) return Promise.reject(new Error(`store ${this.#name} is closed`))
+    if (this.#closing) return Promise.reject(new StoreUnavailable(`store ${this.#name} is closed`))
     if (this.#waiting.length >= MOST_WAITING) {
       return Promise.reject(
-        new Error(
+        new StoreUnavailable(
           `store ${this.#name} cannot keep up: ${MOST_WAITING} operations wait for it already`,
         ),
       )

@@ -1,5 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 import { expect, test } from 'vitest'
+import { StoreUnavailable } from '#core/sdk.ts'
 import { isBusy, storeError } from '#core/store/sqlite/failure.ts'
 
 /** An error as node:sqlite throws it. */
@@ -20,6 +21,7 @@ test.for([
 ] as const)('SQLite result code %i is told in words, with the URL', ([errcode, message]) => {
   const cause = sqliteError(errcode)
   const told = storeError('sqlite:x.db', cause) as Error
+  expect(told).toBeInstanceOf(StoreUnavailable)
   expect(told.message).toMatch(message)
   expect(told.message).toMatch(/^store "sqlite:x.db": /)
   expect(told.cause).toBe(cause)

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { StoreUnavailable } from '#core/sdk.ts'
 import { openStore } from '#core/store/open.ts'
 import type { Limit } from '#core/store/store.ts'
 import { Clock, testStore } from './contract/store.ts'
@@ -78,6 +79,7 @@ describe('counters in memory', () => {
     const { clock, counters, take } = await open(3)
     for (const key of ['a', 'b', 'c']) await take(key)
     clock.advance(1_000)
+    await expect(take('d')).rejects.toThrow(StoreUnavailable)
     await expect(take('d')).rejects.toThrow(
       /all 3 counters are in use\n {2}hint: use a store on disk/,
     )
