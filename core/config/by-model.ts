@@ -1,3 +1,4 @@
+import { asksByModel } from '../dialects/providers.ts'
 import type { ExtraOperator } from '../expressions/compile.ts'
 import type { Json } from '../kit/json.ts'
 import { isObject } from '../kit/json.ts'
@@ -29,6 +30,11 @@ export function byModel(upstreams: ReadonlyMap<string, UpstreamConfig>): ExtraOp
     evaluate: ([model], { req }) =>
       find(model ?? (isObject(req) ? (req['model'] as Json | undefined) : undefined)),
   }
+}
+
+/** True where an upstream must be told the request's model: by another name, or in the path. */
+export function needsModel({ apiVersion, dialects, models }: UpstreamConfig): boolean {
+  return asksByModel(dialects, apiVersion) || models.some(({ as }) => as !== undefined)
 }
 
 /** `*` stands for any text, the empty one too. No backtracking: each piece is taken where it first fits. */

@@ -1,4 +1,4 @@
-import type { ClientDialect } from '../dialects/dialect.ts'
+import type { ClientDialect, UpstreamDialect } from '../dialects/dialect.ts'
 import type { Expression, Part } from '../expressions/expression.ts'
 import type { JsonObject } from '../kit/json.ts'
 import type { Secret } from '../kit/secret.ts'
@@ -74,10 +74,12 @@ export interface UpstreamConfig {
   readonly name: string
   readonly position: Position
   /** `demo` answers by itself; a list where one service speaks several. */
-  readonly dialects: readonly (ClientDialect | 'demo')[]
+  readonly dialects: readonly UpstreamDialect[]
   readonly endpoints: readonly EndpointConfig[]
   /** Empty ones are left out, so `${KEY:-}` means: no key. */
   readonly keys: readonly Secret[]
+  /** Azure's version of its API, where it wants one in the query. */
+  readonly apiVersion?: string | undefined
   /** Added to every request, over what the client sent; null removes. */
   readonly headers: Readonly<Record<string, string | Secret | null>>
   /** Request headers of the client that are credentials and are forwarded all the same. */

@@ -1,5 +1,6 @@
 import type { ClientDialect } from '../dialects/dialect.ts'
 import { DIALECTS, endpointOf } from '../dialects/index.ts'
+import { spokenBy } from '../dialects/providers.ts'
 import type { Expression } from '../expressions/expression.ts'
 import type { ExtraOperator } from '../expressions/compile.ts'
 import { isObject, type Json } from '../kit/json.ts'
@@ -148,7 +149,7 @@ export function checkDialects(
   const each = names.map((name) => upstreams.get(name)?.dialects ?? [])
   // An upstream that is wrong in itself speaks none, and has been told of.
   if (each.some((dialects) => dialects.length === 0 || dialects.includes('demo'))) return
-  const understood = new Set(each.flat())
+  const understood = new Set(each.flatMap(spokenBy))
   const missing = (spoken ?? []).filter((dialect) => !understood.has(dialect))
   if (missing.length === 0 || names.length === 0) return
   const subject =

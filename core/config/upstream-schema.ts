@@ -1,5 +1,5 @@
 import { demoSchema } from '../dialects/demo-schema.ts'
-import { CLIENT_DIALECTS } from '../dialects/dialect.ts'
+import { UPSTREAM_DIALECTS } from '../dialects/dialect.ts'
 import { duration, type OptionsSchema } from './schema.ts'
 import { oneOrMore, text } from './schema-parts.ts'
 
@@ -10,7 +10,7 @@ export const UPSTREAM = {
   description: 'A provider or service.',
   properties: {
     dialect: {
-      ...oneOrMore({ enum: [...CLIENT_DIALECTS, 'demo'] }),
+      ...oneOrMore({ enum: UPSTREAM_DIALECTS }),
       default: 'http',
       description:
         'The wire format that it speaks, or a list of them. http is any API; demo answers by itself, in any dialect.',
@@ -49,6 +49,12 @@ export const UPSTREAM = {
       default: [],
       description: 'Credentials, used in turn. Empty ones are left out.',
       examples: [['${OPENAI_API_KEY}']],
+    },
+    apiVersion: {
+      ...text,
+      description:
+        'For azure-openai: the api-version of the older API, whose deployments are called like the models. Without it the newer one under /openai/v1 is asked.',
+      examples: ['2024-10-21'],
     },
     headers: {
       type: 'object',

@@ -1,4 +1,4 @@
-import type { ClientDialect } from '../dialects/dialect.ts'
+import type { UpstreamDialect } from '../dialects/dialect.ts'
 import type { JsonObject } from '../kit/json.ts'
 import { Secret } from '../kit/secret.ts'
 import { fingerprint } from './fingerprint.ts'
@@ -46,7 +46,7 @@ export function buildUpstream(
   problems: ProblemList,
 ): UpstreamConfig {
   const at: Segments = ['upstreams', name]
-  const dialects = asList<ClientDialect | 'demo'>(options.dialect)
+  const dialects = asList<UpstreamDialect>(options.dialect)
   const endpoints = buildEndpoints(options, dialects, at, problems)
   const headers = buildHeaders(options.headers, printed, at, source, problems)
   for (const [index, key] of options.keys.entries()) {
@@ -54,13 +54,15 @@ export function buildUpstream(
     const message = 'a key holds a character that no header field can carry'
     problems.add([...at, 'keys', index], { message, hint: 'is there a line break in it?' })
   }
-  const { timeouts, maxConnections, forwardCredentials, demo } = options
+  checkApiVersion(options, dialects, at, problems)
+  const { apiVersion, timeouts, maxConnections, forwardCredentials, demo } = options
   return Object.freeze({
     name,
     position: problems.locate(at, 'key'),
     dialects,
     endpoints,
     keys: options.keys.filter((key) => key.reveal() !== ''),
+    apiVersion,
     headers,
     forwardCredentials,
     timeouts: {
@@ -78,7 +80,7 @@ export function buildUpstream(
 
 function buildEndpoints(
   options: Options,
-  dialects: readonly string[],
+  dialects: readonly UpstreamDialect[],
   at: Segments,
   problems: ProblemList,
 ): readonly EndpointConfig[] {
@@ -100,8 +102,7 @@ function buildEndpoints(
     problems.add([...at, 'url'], { message, hint: 'leave one of them out', side: 'key' })
   }
   if (url === undefined && endpoints === undefined) {
-    const hint = 'url: https://api.example.com/v1, or dialect: demo to try things out'
-    problems.add(at, { message: 'missing option "url"', hint })
+    problems.add(at, { message: 'missing option "url"', hint: urlHint(dialects) })
   }
   if (endpoints === undefined) {
     return url === undefined ? [] : [endpoint(url, 1, [...at, 'url'], problems)]
@@ -113,6 +114,36 @@ function buildEndpoints(
   return endpoints.map(({ url, weight }, index) =>
     endpoint(url, weight, [...at, 'endpoints', index, 'url'], problems),
   )
+}
+
+/** What the base URL of an upstream looks like, by its dialect. */
+const URL_EXAMPLES: Readonly<Partial<Record<UpstreamDialect, string>>> = {
+  anthropic: 'https://api.anthropic.com',
+  'azure-openai': 'https://NAME.openai.azure.com',
+  bedrock: 'https://bedrock-runtime.us-east-1.amazonaws.com',
+  cohere: 'https://api.cohere.com',
+  gemini: 'https://generativelanguage.googleapis.com',
+  mistral: 'https://api.mistral.ai/v1',
+  ollama: 'http://127.0.0.1:11434',
+  'openai-chat': 'https://api.openai.com/v1',
+  'openai-responses': 'https://api.openai.com/v1',
+}
+
+function urlHint(dialects: readonly UpstreamDialect[]): string {
+  const example = URL_EXAMPLES[dialects[0] ?? 'http']
+  if (example !== undefined) return `url: ${example}`
+  return 'url: https://api.example.com/v1, or dialect: demo to try things out'
+}
+
+function checkApiVersion(
+  { apiVersion }: Options,
+  dialects: readonly UpstreamDialect[],
+  at: Segments,
+  problems: ProblemList,
+): void {
+  if (apiVersion === undefined || dialects.includes('azure-openai')) return
+  const message = 'only azure-openai has an API version in the query'
+  problems.add([...at, 'apiVersion'], { message, side: 'key' })
 }
 
 /** A URL that the operator wrote, `${…}` in it or not, is trusted: it may lead to a private address. */

@@ -2,7 +2,7 @@ import type { ErrorCode } from '../errors.ts'
 import type { Json } from '../kit/json.ts'
 import type { Frame } from '../kit/sse.ts'
 
-/** The wire formats that the gateway knows. `http` is any API; `demo` is an upstream that answers by itself, in any of the others. */
+/** The wire formats that clients speak. `http` is any API. */
 export const CLIENT_DIALECTS = [
   'openai-chat',
   'openai-responses',
@@ -16,6 +16,21 @@ export type ClientDialect = (typeof CLIENT_DIALECTS)[number]
 
 /** The dialects of LLM APIs: what `match: { api: llm }` stands for. */
 export type LlmDialect = Exclude<ClientDialect, 'http'>
+
+/** The wire formats that only providers speak: clients reach them in a dialect of their own. */
+export const PROVIDER_DIALECTS = ['azure-openai', 'bedrock', 'cohere', 'mistral', 'ollama'] as const
+
+/** A wire format that only a provider speaks. */
+export type ProviderDialect = (typeof PROVIDER_DIALECTS)[number]
+
+/** What an upstream may speak; `demo` answers by itself, in any of the clients' dialects. */
+export const UPSTREAM_DIALECTS = [...CLIENT_DIALECTS, ...PROVIDER_DIALECTS, 'demo'] as const
+
+/** What an upstream speaks, by its name in YAML. */
+export type UpstreamDialect = (typeof UPSTREAM_DIALECTS)[number]
+
+/** A wire format in which requests go over the wire to an upstream. */
+export type WireDialect = Exclude<UpstreamDialect, 'demo'>
 
 /** One known endpoint of an API, such as chat completions. */
 export interface Endpoint {

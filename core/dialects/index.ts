@@ -1,6 +1,6 @@
 import { parsePathPattern } from '../kit/path-pattern.ts'
 import { anthropic } from './anthropic.ts'
-import type { ClientDialect, Dialect, Endpoint } from './dialect.ts'
+import type { ClientDialect, Dialect, Endpoint, WireDialect } from './dialect.ts'
 import { gemini } from './gemini.ts'
 import { http } from './http.ts'
 import { openaiChat } from './openai-chat.ts'
@@ -51,11 +51,11 @@ export function endpointOf(
  * are given a versioned base (`/v1`, `/openai/v1`, `/v1beta/openai`, `/api/paas/v4`). Other paths are put behind
  * the base as they are.
  */
-export function upstreamPath(dialect: ClientDialect, basePath: string, clientPath: string): string {
+export function upstreamPath(dialect: WireDialect, basePath: string, clientPath: string): string {
   const base = basePath.endsWith('/') ? basePath.slice(0, -1) : basePath
   if (base === '' || dialect === 'http') return base + clientPath
   const segments = base.split('/')
-  const carriesVersion = dialect.startsWith('openai-')
+  const carriesVersion = /^(?:openai-|mistral)/.test(dialect)
     ? segments.some((segment) => VERSION.test(segment))
     : VERSION.test(segments.at(-1)!)
   return base + (carriesVersion ? clientPath.replace(LEADING_VERSION, '') : clientPath)

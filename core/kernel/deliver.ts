@@ -51,6 +51,7 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
       id: exchange.id,
       method: req.method,
       dialect: req.dialect,
+      model: alias ?? req.model,
       path: upstreamPath(aliasedPath(req, alias), route.stripPrefix),
       query: req.search,
       headers: sent === body ? req.headers : plainHeaders(req),

@@ -1,3 +1,4 @@
+import { needsModel } from '../config/by-model.ts'
 import type { Config, RouteConfig, StepConfig, UpstreamConfig } from '../config/model.ts'
 import { ConfigError, type Problem } from '../config/problems.ts'
 import { formatDuration } from '../kit/duration.ts'
@@ -214,10 +215,11 @@ export class GenerationFactory {
     const steps = route.steps
       .filter(({ isEnabled }) => isEnabled)
       .map((config) => ({ ...live.get(keyOf(config))!, config }))
-    const hasAliases = route.upstreams.some((name) =>
-      upstreams.get(name)?.config.models.some(({ as }) => as !== undefined),
-    )
-    const plan = planRoute(route, steps, hasAliases)
+    const goesByModel = route.upstreams.some((name) => {
+      const upstream = upstreams.get(name)
+      return upstream !== undefined && needsModel(upstream.config)
+    })
+    const plan = planRoute(route, steps, goesByModel)
     const chain = compileChain(steps, {
       bodyAt: plan.bodyAt,
       readBody: (exchange: LiveExchange) =>

@@ -22,11 +22,11 @@ export interface PlannedStep {
   readonly hooks: { readonly [K in keyof Hooks]?: unknown }
 }
 
-/** Works out a route's plan from what its steps and expressions declare, and from its upstreams' model aliases. */
+/** Works out a route's plan from what its steps and expressions declare, and from whether an upstream goes by the model. */
 export function planRoute(
   route: RouteConfig,
   steps: readonly PlannedStep[],
-  hasAliases: boolean,
+  goesByModel: boolean,
 ): Plan {
   const reasons: string[] = []
   const reader = steps.findIndex(({ config }) => reads(config, 'request.body', 'request.model'))
@@ -37,9 +37,9 @@ export function planRoute(
   } else if (route.upstream && overlap(route.upstream.reads, 'request.body', 'request.model')) {
     bodyAt = steps.length
     reasons.push('the request body is read as JSON: the routing rule reads it')
-  } else if (hasAliases) {
+  } else if (goesByModel) {
     bodyAt = steps.length
-    reasons.push('the request body is read as JSON: an upstream has aliases for models')
+    reasons.push('the request body is read as JSON: an upstream goes by the model')
   }
 
   const retrier = steps.find(({ config }) => config.plugin.attempts !== undefined)

@@ -1,4 +1,4 @@
-import type { ClientDialect } from '../dialects/dialect.ts'
+import { spokenBy } from '../dialects/providers.ts'
 import type { EndpointConfig, UpstreamConfig } from '../config/model.ts'
 import { GatewayError } from '../errors.ts'
 import { HttpAttempt } from './attempt.ts'
@@ -26,7 +26,7 @@ const deadlines = new Deadlines()
 /** A service behind HTTP/1.1, in clear or over TLS. Connects when it is first asked. */
 export function createHttpUpstream(config: UpstreamConfig, context: UpstreamContext): Upstream {
   const { endpoints, keys, timeouts } = config
-  const dialects = config.dialects.filter((dialect): dialect is ClientDialect => dialect !== 'demo')
+  const dialects = spokenBy(config.dialects)
   const live = endpoints.map((endpoint) => openEndpoint(endpoint, config, context))
   const revealed = keys.map((key) => key.reveal())
   const headOf = createRequestHead(config)

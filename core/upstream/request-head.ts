@@ -1,7 +1,6 @@
 import type { UpstreamConfig } from '../config/model.ts'
 import { CREDENTIAL_HEADERS } from '../dialects/credentials.ts'
-import type { ClientDialect } from '../dialects/dialect.ts'
-import { DIALECTS, upstreamPath } from '../dialects/index.ts'
+import { sidesOf, UPSTREAM_SIDES, type UpstreamSide } from '../dialects/providers.ts'
 import { GatewayError } from '../errors.ts'
 import { Secret } from '../kit/secret.ts'
 import { connectionOptions, isHopByHop } from './hop-by-hop.ts'
@@ -31,7 +30,7 @@ const NEVER_FORWARDED = [
 
 /** Makes the head of a request to one upstream. What doesn't change from request to request is prepared here. */
 export function createRequestHead(
-  config: Pick<UpstreamConfig, 'headers' | 'forwardCredentials' | 'dialects'>,
+  config: Pick<UpstreamConfig, 'headers' | 'forwardCredentials' | 'dialects' | 'apiVersion'>,
 ): (request: UpstreamRequest, basePath: string, key: string | undefined) => RequestHead {
   const dropped = new Set(NEVER_FORWARDED)
   if (!config.forwardCredentials) for (const name of CREDENTIAL_HEADERS) dropped.add(name)
@@ -40,23 +39,22 @@ export function createRequestHead(
     dropped.add(name.toLowerCase())
     if (value !== null) fixed.push(name, value instanceof Secret ? value.reveal() : value)
   }
-  const fallback = config.dialects.find((dialect) => dialect !== 'demo') ?? 'http'
+  const sides = sidesOf(config.dialects)
+  const [own = UPSTREAM_SIDES.http] = sides.values()
 
   return (request, basePath, key) => {
     // A path outside of the known APIs is asked for in the upstream's own way: its key, its base.
-    const spoken = config.dialects.includes(request.dialect) ? request.dialect : fallback
-    const dialect = DIALECTS[spoken]
-    const isHttp = spoken === 'http'
+    const side = sides.get(request.dialect) ?? own
     const headers = fixed.slice()
-    const presented = key === undefined ? undefined : dialect.authorize(key, request.headers)
+    const presented = key === undefined ? undefined : side.authorize(key, request.headers)
     if (presented !== undefined) {
       for (const name of Object.keys(presented)) headers.push(name, presented[name]!)
     }
     headers.push('via', viaOf(request.headers['via']))
     // Who their users are is none of the model providers' business.
-    if (isHttp) pushForwarded(headers, request.client)
+    if (side === UPSTREAM_SIDES.http) pushForwarded(headers, request.client)
     pushClientHeaders(headers, request, dropped, presented)
-    return { path: pathOf(request, spoken, basePath, config.forwardCredentials), headers }
+    return { path: pathOf(request, side, basePath, config), headers }
   }
 }
 
@@ -103,16 +101,16 @@ function viaOf(received: string | string[] | undefined): string {
 }
 
 function pathOf(
-  { path, query }: UpstreamRequest,
-  dialect: ClientDialect,
+  { path, query, model }: UpstreamRequest,
+  { credentialQuery: names, target: targetOf }: UpstreamSide,
   basePath: string,
-  forwardCredentials: boolean,
+  { apiVersion, forwardCredentials }: Pick<UpstreamConfig, 'apiVersion' | 'forwardCredentials'>,
 ): string {
-  const target = upstreamPath(dialect, basePath, path)
+  const target = targetOf(basePath, { path, model, apiVersion })
   if (query === '') return target
-  const names = DIALECTS[dialect].credentialQuery
   const kept = forwardCredentials || names.length === 0 ? query : withoutParameters(query, names)
-  return kept === '' ? target : `${target}?${kept}`
+  if (kept === '') return target
+  return `${target}${target.includes('?') ? '&' : '?'}${kept}`
 }
 
 /** Takes parameters out and leaves every other byte as it came. */

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import type { ClientDialect } from '../dialects/dialect.ts'
+import type { ClientDialect, WireDialect } from '../dialects/dialect.ts'
 import type { AnswerHeaders } from '../exchange.ts'
 import type { ByteSource } from '../kit/byte-source.ts'
 import type { Handshake } from './websocket.ts'
@@ -8,8 +8,10 @@ import type { Handshake } from './websocket.ts'
 export interface UpstreamRequest {
   readonly id: string
   readonly method: string
-  /** What the client speaks on this route; decides how path and credentials are understood. */
-  readonly dialect: ClientDialect
+  /** What the request is written in; decides how path and credentials are understood. */
+  readonly dialect: WireDialect
+  /** The upstream's own name of the model, where the request's is known. */
+  readonly model?: string | undefined
   /** Normalised path without the query, after the route's rewrite. */
   readonly path: string
   /** Query string without `?`, as it came; empty where there is none. */

@@ -1,3 +1,4 @@
+import { needsModel } from '../../config/by-model.ts'
 import type { Config, RouteConfig } from '../../config/model.ts'
 import { formatPosition } from '../../config/problems.ts'
 import { SECRET_NAME } from '../../config/validate.ts'
@@ -72,15 +73,14 @@ async function walkRoute(
   const exchange = liveExchange(req, route.id, config.env, now)
   let rule: TracedExpression | undefined
   let upstream: UpstreamAnswer | undefined
-  const upstreams = liveUpstreams(config, (name, { method, dialect, path, body }, urls) => {
-    const model = DIALECTS[dialect].modelOf(path, parsed(Buffer.isBuffer(body) ? body : undefined))
+  const upstreams = liveUpstreams(config, (name, { method, model }, urls) => {
     const by = exchange.chosen === undefined ? 'rule' : 'step'
     upstream = { name, by, method, urls, ...(model !== undefined && { model }) }
   })
   const watched = watchRule(route, (scope) => {
     rule = traced('upstream', route.upstream!, scope, mask)
   })
-  const plan = planRoute(route, enabled, hasAliases(route, config))
+  const plan = planRoute(route, enabled, goesByModel(route, config))
   const steps = enabled.map((record) => recordingStep(record, mask))
   const chain = compileChain(steps, {
     bodyAt: plan.bodyAt,
@@ -151,10 +151,11 @@ function watchRule(route: RouteConfig, onAsked: Parameters<typeof recorded>[1]):
     : { ...route, upstream: recorded(route.upstream, onAsked) }
 }
 
-function hasAliases(route: RouteConfig, { upstreams }: Config): boolean {
-  return route.upstreams.some((name) =>
-    upstreams.get(name)?.models.some(({ as }) => as !== undefined),
-  )
+function goesByModel(route: RouteConfig, { upstreams }: Config): boolean {
+  return route.upstreams.some((name) => {
+    const upstream = upstreams.get(name)
+    return upstream !== undefined && needsModel(upstream)
+  })
 }
 
 function stepAnswer(

@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import type { Config, StepConfig, UpstreamConfig } from '../../config/model.ts'
-import { CLIENT_DIALECTS, type ClientDialect } from '../../dialects/dialect.ts'
+import { CLIENT_DIALECTS } from '../../dialects/dialect.ts'
+import { spokenBy } from '../../dialects/providers.ts'
 import { GatewayError } from '../../errors.ts'
 import { EventBus, type HostServices, openHost } from '../../kernel/host.ts'
 import { MetricRegistry } from '../../kernel/metrics.ts'
@@ -59,7 +60,6 @@ export function offlineUpstream(
   onAsked: (request: UpstreamRequest, urls: readonly string[]) => void,
 ): Upstream {
   const isDemo = config.dialects.includes('demo')
-  const own = config.dialects.filter((dialect): dialect is ClientDialect => dialect !== 'demo')
   const headOf = createRequestHead(config)
   const urlsOf = (request: UpstreamRequest) =>
     config.endpoints.map(({ url }) => {
@@ -69,7 +69,7 @@ export function offlineUpstream(
   const answer = { status: 200, headers: {}, endpoint: 0, key: undefined }
   return {
     name: config.name,
-    dialects: isDemo ? CLIENT_DIALECTS : own,
+    dialects: isDemo ? CLIENT_DIALECTS : spokenBy(config.dialects),
     endpoints: config.endpoints.map(({ url }) => url),
     send(request) {
       onAsked(request, urlsOf(request))

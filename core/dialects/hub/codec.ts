@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../kit/json.ts'
 import type { Capabilities } from '../capabilities.ts'
 import type { HubAnswer, HubError } from './answer.ts'
-import type { CodecName } from './conversation.ts'
+import type { CodecName, TargetName } from './conversation.ts'
 import type { ToolNames } from './names.ts'
 import type { Report } from './report.ts'
 import type { HubRequest } from './request.ts'
@@ -13,7 +13,7 @@ import type { StreamDecoder, StreamEncoder } from './stream.ts'
  */
 export interface Crossing {
   readonly request: HubRequest
-  readonly target: CodecName
+  readonly target: TargetName
   /** What the upstream's model can do. */
   readonly capabilities: Capabilities
   readonly report: Report
@@ -53,22 +53,32 @@ export interface EncodedError {
 }
 
 /**
- * Both directions of one dialect. All are pure: nothing is read but the arguments, nothing is changed but the
- * crossing. Decoders accept whatever JSON comes; what they cannot read they carry as native or extras.
+ * A dialect as an upstream speaks it. All functions are pure: nothing is read but the arguments, nothing is changed but
+ * the crossing. Decoders accept whatever JSON comes; what they cannot read they carry as native or extras.
  */
-export interface Codec {
-  readonly name: CodecName
-  /** Reads a client's body; undefined where it is no request of this dialect at all. */
-  decodeRequest(body: Json, envelope?: Envelope): HubRequest | undefined
+export interface UpstreamCodec {
+  readonly name: TargetName
   /** Writes the upstream's body. Refusals are in the report, which the caller must read before it sends anything. */
   encodeRequest(request: HubRequest, crossing: Crossing): JsonObject
   destination(request: HubRequest, crossing: Crossing): Destination
   /** Reads an upstream's complete answer; undefined where it is none. */
   decodeAnswer(body: Json, crossing: Crossing): HubAnswer | undefined
-  encodeAnswer(answer: HubAnswer, crossing: Crossing): JsonObject
   streamDecoder(crossing: Crossing): StreamDecoder
-  streamEncoder(crossing: Crossing): StreamEncoder
   /** Reads an error's body; anything at all may come, also no JSON. `retryAfterMs` of the headers is the caller's. */
   decodeError(status: number, body: Json | undefined): HubError
+}
+
+/** A dialect as a client speaks it; what is said of `UpstreamCodec` holds here too. */
+export interface ClientCodec {
+  readonly name: CodecName
+  /** Reads a client's body; undefined where it is no request of this dialect at all. */
+  decodeRequest(body: Json, envelope?: Envelope): HubRequest | undefined
+  encodeAnswer(answer: HubAnswer, crossing: Crossing): JsonObject
+  streamEncoder(crossing: Crossing): StreamEncoder
   encodeError(error: HubError, requestId: string): EncodedError
+}
+
+/** Both directions of one dialect. */
+export interface Codec extends UpstreamCodec, ClientCodec {
+  readonly name: CodecName
 }

@@ -1,8 +1,11 @@
 import type { Json, JsonObject } from '../../kit/json.ts'
-import type { LlmDialect } from '../dialect.ts'
+import type { LlmDialect, ProviderDialect } from '../dialect.ts'
 
-/** The wire formats between which requests, answers and streams are converted. */
+/** The wire formats between which requests, answers and streams are converted, in both directions. */
 export type CodecName = LlmDialect
+
+/** The wire formats that a request can be converted to, and an answer from. */
+export type TargetName = CodecName | ProviderDialect
 
 /**
  * What a node of the hub does not model but its own dialect must find again: encoders of the same dialect spread

@@ -1,6 +1,6 @@
 import { capabilitiesOf, type Capabilities } from '../capabilities.ts'
 import type { Crossing } from './codec.ts'
-import type { CodecName } from './conversation.ts'
+import type { TargetName } from './conversation.ts'
 import { ToolNames } from './names.ts'
 import { Report } from './report.ts'
 import type { HubRequest } from './request.ts'
@@ -8,7 +8,7 @@ import type { HubRequest } from './request.ts'
 /** Starts a request's way to an upstream. `model` is the upstream's name of the model, for its capabilities. */
 export function newCrossing(
   request: HubRequest,
-  target: CodecName,
+  target: TargetName,
   given: {
     readonly requestId: string
     /** Unix seconds. */

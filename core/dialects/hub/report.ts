@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../kit/json.ts'
-import type { CodecName } from './conversation.ts'
+import type { TargetName } from './conversation.ts'
 import { judgeLeftovers } from './leftovers.ts'
 import type { HubRequest } from './request.ts'
 import { conceptOf, verdictOf, type Concept, type Verdict } from './verdicts.ts'
@@ -17,10 +17,10 @@ const MAX_FINDINGS = 100
 
 /** Collects what a conversion cannot carry over as it is. */
 export class Report {
-  readonly target: CodecName
+  readonly target: TargetName
   readonly #findings = new Map<string, Finding>()
 
-  constructor(target: CodecName) {
+  constructor(target: TargetName) {
     this.target = target
   }
 

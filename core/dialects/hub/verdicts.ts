@@ -1,4 +1,5 @@
-import type { CodecName } from './conversation.ts'
+import type { ProviderDialect } from '../dialect.ts'
+import type { CodecName, TargetName } from './conversation.ts'
 
 /**
  * What happens to a field on the way to another dialect. `mapped`: faithful, or by a documented transform.
@@ -7,86 +8,96 @@ import type { CodecName } from './conversation.ts'
  */
 export type Verdict = 'mapped' | 'emulated' | 'dropped' | 'refused'
 
-/** The columns of the table. */
-const TARGETS = ['openai-chat', 'openai-responses', 'anthropic', 'gemini'] as const
+/** The columns of the table. Azure serves OpenAI's models under OpenAI's API. */
+const COLUMNS: Readonly<Record<TargetName, number>> = {
+  'openai-chat': 0,
+  'azure-openai': 0,
+  'openai-responses': 1,
+  anthropic: 2,
+  gemini: 3,
+  mistral: 4,
+  cohere: 5,
+  ollama: 6,
+  bedrock: 7,
+}
 
 const LETTERS = { m: 'mapped', e: 'emulated', d: 'dropped', r: 'refused' } as const
 
 /**
- * One row per concept: a letter for each of TARGETS (chat, responses, anthropic, gemini), then why it isn't mapped
- * where it isn't. Encoders may fall below a verdict for the sake of a model or a value, and report it; never above.
+ * One row per concept: a letter for each of COLUMNS (chat, responses, anthropic, gemini, mistral, cohere, ollama,
+ * bedrock), then why it isn't mapped where it isn't. Encoders may fall below a verdict for the sake of a model or a value, and report it; never above.
  */
 const TABLE = {
   // Fields of a request.
-  model: ['m m m m'],
-  version: ['m m m m'],
-  messages: ['m m m m'],
-  system: ['m m m m'],
-  stream: ['m m m m'],
-  streamUsage: ['m m m m'],
-  tools: ['m m m m'],
-  toolChoice: ['m m m m'],
-  toolSubset: ['m m e m', 'only the allowed tools are sent'],
-  parallelTools: ['m m m d', 'the target cannot be told how many tools to call at once'],
-  output: ['m m m m'],
-  jsonObject: ['m m e m', 'the model is asked for JSON in words'],
-  maxOutputTokens: ['m m m m'],
-  stop: ['m r m m', 'the target has no stop sequences'],
-  temperature: ['m m m m'],
-  topP: ['m m m m'],
-  topK: ['d d m m', 'the target has no such parameter'],
-  seed: ['m d d m', 'the target has no such parameter'],
-  presencePenalty: ['m d d m', 'the target has no such parameter'],
-  frequencyPenalty: ['m d d m', 'the target has no such parameter'],
-  logitBias: ['m d d d', 'the target has no such parameter'],
-  choices: ['m r r m', 'the target gives one answer only'],
-  logprobs: ['r r r r', 'the target does not tell probabilities in this form'],
-  verbosity: ['m m d d', 'the target has no such parameter'],
-  reasoning: ['m m m m'],
-  reasoningSummary: ['d m d d', 'the target has no such choice'],
-  cacheKey: ['m m d d', 'the target places requests on caches by itself'],
-  cacheOptions: ['m m d d', 'the target has no such parameter'],
-  cacheMarker: ['m m m d', 'the target has no cache markers'],
-  metadata: ['m m d d', 'the target takes no metadata'],
-  user: ['m m m d', 'the target takes no user'],
-  serviceTier: ['m m d d', 'the tiers of the target are others'],
-  store: ['m m d d', 'the target stores nothing'],
-  audioOutput: ['r r r r', 'the target cannot answer in sound in this form'],
-  imageOutput: ['r r r r', 'the target cannot answer in images in this form'],
-  prediction: ['m d d d', 'the target has no such parameter'],
-  moderation: ['m m d d', 'the target has no such parameter'],
-  tuning: ['d d d d', 'the target has no such parameter'],
+  model: ['m m m m m m m m'],
+  version: ['m m m m m m m m'],
+  messages: ['m m m m m m m m'],
+  system: ['m m m m m m m m'],
+  stream: ['m m m m m m m m'],
+  streamUsage: ['m m m m m m m m'],
+  tools: ['m m m m m m m m'],
+  toolChoice: ['m m m m m m d m', 'the target cannot be told which tools to call'],
+  toolSubset: ['m m e m e e e e', 'only the allowed tools are sent'],
+  parallelTools: ['m m m d m d d d', 'the target cannot be told how many tools to call at once'],
+  output: ['m m m m m m m m'],
+  jsonObject: ['m m e m m m m e', 'the model is asked for JSON in words'],
+  maxOutputTokens: ['m m m m m m m m'],
+  stop: ['m r m m m m m m', 'the target has no stop sequences'],
+  temperature: ['m m m m m m m m'],
+  topP: ['m m m m m m m m'],
+  topK: ['d d m m d m m m', 'the target has no such parameter'],
+  seed: ['m d d m m m m d', 'the target has no such parameter'],
+  presencePenalty: ['m d d m m m m d', 'the target has no such parameter'],
+  frequencyPenalty: ['m d d m m m m d', 'the target has no such parameter'],
+  logitBias: ['m d d d d d d d', 'the target has no such parameter'],
+  choices: ['m r r m m r r r', 'the target gives one answer only'],
+  logprobs: ['r r r r r r r r', 'the target does not tell probabilities in this form'],
+  verbosity: ['m m d d d d d d', 'the target has no such parameter'],
+  reasoning: ['m m m m m m m m'],
+  reasoningSummary: ['d m d d d d d d', 'the target has no such choice'],
+  cacheKey: ['m m d d d d d d', 'the target places requests on caches by itself'],
+  cacheOptions: ['m m d d d d d d', 'the target has no such parameter'],
+  cacheMarker: ['m m m d d d d m', 'the target has no cache markers'],
+  metadata: ['m m d d m d d m', 'the target takes no metadata'],
+  user: ['m m m d d d d d', 'the target takes no user'],
+  serviceTier: ['m m d d d d d d', 'the tiers of the target are others'],
+  store: ['m m d d d d d d', 'the target stores nothing'],
+  audioOutput: ['r r r r r r r r', 'the target cannot answer in sound in this form'],
+  imageOutput: ['r r r r r r r r', 'the target cannot answer in images in this form'],
+  prediction: ['m d d d m d d d', 'the target has no such parameter'],
+  moderation: ['m m d d d d d d', 'the target has no such parameter'],
+  tuning: ['d d d d d d d d', 'the target has no such parameter'],
   /** State that only the provider has. */
-  serverState: ['r r r r', 'only the provider that made it knows it'],
-  region: ['r r r r', 'the target cannot be told where to compute'],
-  builtinTool: ['r r r r', 'the target has no such built-in tool'],
-  context: ['d d d d', 'the target manages its context by other means'],
-  unknown: ['d d d d', 'the gateway does not know the field'],
+  serverState: ['r r r r r r r r', 'only the provider that made it knows it'],
+  region: ['r r r r r r r r', 'the target cannot be told where to compute'],
+  builtinTool: ['r r r r r r r r', 'the target has no such built-in tool'],
+  context: ['d d d d d d d d', 'the target manages its context by other means'],
+  unknown: ['d d d d d d d d', 'the gateway does not know the field'],
   // Pieces of a conversation.
-  customTool: ['m m e e', 'the tool is sent as a function with one string'],
-  lateSystem: ['m m m e', 'the prompt is told as part of the next user turn'],
-  prefill: ['d d m d', 'the target does not continue a begun answer'],
-  leadingAssistant: ['m m e e', 'an empty user turn is put before it'],
-  orphanCall: ['m m e e', 'a result that says that there is none is put behind it'],
-  orphanResult: ['m m e e', 'it is told as text'],
-  messageName: ['m d d d', 'the target does not name speakers'],
-  image: ['m m m m'],
-  imageDetail: ['m m d d', 'the target chooses the resolution by itself'],
-  imageUrl: ['m m m r', 'the target does not fetch images'],
-  fileId: ['r r r r', 'only the provider that holds the file knows it'],
-  document: ['m m m m'],
-  documentUrl: ['r m m r', 'the target does not fetch documents'],
-  documentNote: ['d d m d', 'the target takes no title or context of a document'],
-  audio: ['m r r m', 'the target does not take sound'],
-  video: ['r r r m', 'the target does not take video'],
-  toolResultMedia: ['e m m m', 'it is told in a user turn behind the result'],
-  toolError: ['d d m m', 'the target cannot be told that a tool failed'],
-  reasoningText: ['m m m m'],
-  reasoningProof: ['m m m m'],
-  refusal: ['m m e e', 'it is told as text'],
-  citation: ['d d d d', 'sources of earlier answers have another form there'],
-  toolOption: ['d d d d', 'the target has no such option of a tool'],
-  nativePart: ['r r r r', 'only its own dialect knows it'],
+  customTool: ['m m e e e e e e', 'the tool is sent as a function with one string'],
+  lateSystem: ['m m m e m m m e', 'the prompt is told as part of the next user turn'],
+  prefill: ['d d m d m d m m', 'the target does not continue a begun answer'],
+  leadingAssistant: ['m m e e m m m e', 'an empty user turn is put before it'],
+  orphanCall: ['m m e e m m m e', 'a result that says that there is none is put behind it'],
+  orphanResult: ['m m e e m m m e', 'it is told as text'],
+  messageName: ['m d d d d d d d', 'the target does not name speakers'],
+  image: ['m m m m m m m m'],
+  imageDetail: ['m m d d m m d d', 'the target chooses the resolution by itself'],
+  imageUrl: ['m m m r m m r r', 'the target does not fetch images'],
+  fileId: ['r r r r r r r r', 'only the provider that holds the file knows it'],
+  document: ['m m m m m m m m'],
+  documentUrl: ['r m m r m r r r', 'the target does not fetch documents'],
+  documentNote: ['d d m d d d d m', 'the target takes no title or context of a document'],
+  audio: ['m r r m m r r r', 'the target does not take sound'],
+  video: ['r r r m r r r m', 'the target does not take video'],
+  toolResultMedia: ['e m m m e e e m', 'it is told in a user turn behind the result'],
+  toolError: ['d d m m d d d m', 'the target cannot be told that a tool failed'],
+  reasoningText: ['m m m m m m m m'],
+  reasoningProof: ['m m m m d d d m', 'the target asks for no proof of reasoning'],
+  refusal: ['m m e e e e e e', 'it is told as text'],
+  citation: ['d d d d d d d d', 'sources of earlier answers have another form there'],
+  toolOption: ['d d d d d d d d', 'the target has no such option of a tool'],
+  nativePart: ['r r r r r r r r', 'only its own dialect knows it'],
 } as const satisfies Readonly<Record<string, readonly [string, string?]>>
 
 /** A meaning that some dialect has a field for. */
@@ -252,18 +263,49 @@ const FIELDS: Readonly<Record<CodecName, Readonly<Record<string, Concept>>>> = {
   },
 }
 
+/**
+ * Fields of the providers that speak much like OpenAI, by meaning, after their documents; they are carried on where a
+ * client states them. The encoders write all others.
+ */
+const PROVIDER_FIELDS: Readonly<
+  Partial<Record<ProviderDialect, Readonly<Record<string, Concept>>>>
+> = {
+  'azure-openai': { ...FIELDS['openai-chat'], data_sources: 'builtinTool' },
+  // https://docs.mistral.ai/api/#operation/chat_completion_v1_chat_completions_post
+  mistral: {
+    guardrails: 'moderation',
+    prediction: 'prediction',
+    prompt_mode: 'reasoning',
+    safe_prompt: 'moderation',
+  },
+  // https://docs.cohere.com/reference/chat
+  cohere: {
+    citation_options: 'tuning',
+    documents: 'document',
+    priority: 'serviceTier',
+    safety_mode: 'moderation',
+    strict_tools: 'toolOption',
+  },
+  // https://docs.ollama.com/api/chat
+  ollama: { keep_alive: 'tuning' },
+}
+
 /** The meaning of a top-level field; undefined where the gateway does not know it. */
-export function conceptOf(dialect: CodecName, field: string): Concept | undefined {
-  const fields = FIELDS[dialect]
+export function conceptOf(dialect: TargetName, field: string): Concept | undefined {
+  const fields = isProvider(dialect) ? (PROVIDER_FIELDS[dialect] ?? {}) : FIELDS[dialect]
   return Object.hasOwn(fields, field) ? fields[field] : undefined
+}
+
+function isProvider(dialect: TargetName): dialect is ProviderDialect {
+  return !Object.hasOwn(FIELDS, dialect)
 }
 
 /** What the table says of a concept for a target, and why. */
 export function verdictOf(
   concept: Concept,
-  target: CodecName,
+  target: TargetName,
 ): { readonly verdict: Verdict; readonly reason: string } {
   const [letters, reason = ''] = TABLE[concept] as readonly [string, string?]
-  const letter = letters[TARGETS.indexOf(target) * 2] as keyof typeof LETTERS
+  const letter = letters[COLUMNS[target] * 2] as keyof typeof LETTERS
   return { verdict: LETTERS[letter], reason }
 }

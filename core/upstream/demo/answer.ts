@@ -17,6 +17,9 @@ import { piecesOf } from './pieces.ts'
 import { replyTo } from './reply.ts'
 import type { Speech, Voice } from './voice.ts'
 
+/** A request in one of the dialects that a demo upstream says it speaks. */
+export type DemoRequest = UpstreamRequest & { readonly dialect: ClientDialect }
+
 /** An answer in full, or as pieces that are still to be made. */
 export interface DemoAnswer {
   readonly status: number
@@ -43,7 +46,7 @@ const VOICES: Readonly<Record<LlmDialect, Voice>> = {
 const MAX_DEPTH = 256
 
 /** Answers a request whose body is complete. Expected faults become answers in the dialect, as a provider's would. */
-export function answer(request: UpstreamRequest, body: Buffer, setting: DemoSetting): DemoAnswer {
+export function answer(request: DemoRequest, body: Buffer, setting: DemoSetting): DemoAnswer {
   const { dialect } = request
   try {
     if (dialect === 'http') {
@@ -59,7 +62,7 @@ export function answer(request: UpstreamRequest, body: Buffer, setting: DemoSett
 
 /** An error answer in the request's dialect, as if a provider had sent it. */
 export function failure(
-  { id, dialect }: UpstreamRequest,
+  { id, dialect }: DemoRequest,
   { status, code, title, message: detail, param, headers }: GatewayError,
 ): DemoAnswer {
   const { [dialect]: spoken } = DIALECTS
@@ -88,7 +91,7 @@ export function toldToFail(status: number, retryAfterMs: number | undefined): Ga
 }
 
 function answerLlm(
-  request: UpstreamRequest,
+  request: DemoRequest,
   dialect: LlmDialect,
   bytes: Buffer,
   setting: DemoSetting,
@@ -187,7 +190,7 @@ function counted(dialect: ClientDialect, tokens: number): Json {
     : { object: 'response.input_tokens', input_tokens: tokens }
 }
 
-function plain(request: UpstreamRequest, status: number, body: Json | undefined): DemoAnswer {
+function plain(request: DemoRequest, status: number, body: Json | undefined): DemoAnswer {
   const hasBody = body !== undefined
   return {
     status,
@@ -196,11 +199,11 @@ function plain(request: UpstreamRequest, status: number, body: Json | undefined)
   }
 }
 
-function streamed(request: UpstreamRequest, type: string, body: Iterable<string>): DemoAnswer {
+function streamed(request: DemoRequest, type: string, body: Iterable<string>): DemoAnswer {
   return { status: 200, headers: { ...head(request, type), 'cache-control': 'no-cache' }, body }
 }
 
-function head({ id, dialect }: UpstreamRequest, type: string | undefined): AnswerHeaders {
+function head({ id, dialect }: DemoRequest, type: string | undefined): AnswerHeaders {
   const { requestIdHeader } = DIALECTS[dialect]
   return {
     ...(type === undefined ? {} : { 'content-type': type }),

@@ -6,7 +6,14 @@ import { parseDuration } from '../../kit/duration.ts'
 import type { JsonObject } from '../../kit/json.ts'
 import type { UpstreamConfig } from '../../config/model.ts'
 import type { Attempt, Upstream, UpstreamAnswer, UpstreamRequest } from '../upstream.ts'
-import { answer, type DemoAnswer, type DemoSetting, failure, toldToFail } from './answer.ts'
+import {
+  answer,
+  type DemoAnswer,
+  type DemoRequest,
+  type DemoSetting,
+  failure,
+  toldToFail,
+} from './answer.ts'
 import { treat, type Treatment } from './control.ts'
 import { DemoSource } from './demo-source.ts'
 
@@ -42,7 +49,7 @@ export function createDemoUpstream(config: UpstreamConfig, { now }: DemoContext)
     }
     count++
     underWay++
-    return new DemoAttempt(request, treat(options, request.headers, count), {
+    return new DemoAttempt(request as DemoRequest, treat(options, request.headers, count), {
       setting,
       firstByteMs: timeouts.firstByteMs,
       idleMs: timeouts.idleMs,
@@ -75,7 +82,7 @@ interface AttemptSetting {
 /** One request on its way to an answer: its body, then the delay, then the answer. */
 class DemoAttempt implements Attempt {
   readonly answer: Promise<UpstreamAnswer>
-  readonly #request: UpstreamRequest
+  readonly #request: DemoRequest
   readonly #treatment: Treatment
   readonly #setting: AttemptSetting
   readonly #startedAt: number
@@ -86,7 +93,7 @@ class DemoAttempt implements Attempt {
   #source: DemoSource | undefined
   #isSettled = false
 
-  constructor(request: UpstreamRequest, treatment: Treatment, setting: AttemptSetting) {
+  constructor(request: DemoRequest, treatment: Treatment, setting: AttemptSetting) {
     this.#request = request
     this.#treatment = treatment
     this.#setting = setting

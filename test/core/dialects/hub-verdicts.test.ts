@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { CLIENT_DIALECTS, type LlmDialect } from '#core/dialects/dialect.ts'
+import { CLIENT_DIALECTS, PROVIDER_DIALECTS } from '#core/dialects/dialect.ts'
 import { CONCEPTS, conceptOf, verdictOf } from '#core/dialects/hub/verdicts.ts'
 
-const DIALECTS = CLIENT_DIALECTS.filter((name): name is LlmDialect => name !== 'http')
+const TARGETS = [...CLIENT_DIALECTS.filter((name) => name !== 'http'), ...PROVIDER_DIALECTS]
 
 /** The names of an interface's fields in a package's type declarations. */
 function fieldsOf(path: string, name: string): string[] {
@@ -63,7 +63,7 @@ describe('the table', () => {
   it.each(CONCEPTS.map((concept) => ({ concept })))(
     'has a verdict for each target, and a reason unless mapped: $concept',
     ({ concept }) => {
-      for (const target of DIALECTS) {
+      for (const target of TARGETS) {
         const { reason, verdict } = verdictOf(concept, target)
         expect(['mapped', 'emulated', 'dropped', 'refused']).toContain(verdict)
         expect(verdict === 'mapped' || reason !== '').toBe(true)

@@ -47,7 +47,7 @@ test('an expression reads as a step does: in when, in the options, in the routin
   const rule = await plan('[blind]', '{ if: [{ eq: [$req.body.model, x] }, up, named] }')
   expect(rule.bodyAt).toBe(1)
   expect(rule.reasons[0]).toContain('the routing rule reads it')
-  expect((await plan('[blind]', 'named')).reasons[0]).toContain('an upstream has aliases')
+  expect((await plan('[blind]', 'named')).reasons[0]).toContain('an upstream goes by the model')
 })
 
 test('a step that is off reads nothing', async () => {

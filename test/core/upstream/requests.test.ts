@@ -158,6 +158,65 @@ about('what goes upstream', () => {
     expect(anthropic.fields['x-api-key']).toBe('sk-ant')
   })
 
+  test.each([
+    ['', undefined, 'POST /openai/v1/chat/completions HTTP/1.1'],
+    ['/openai/v1', undefined, 'POST /openai/v1/chat/completions HTTP/1.1'],
+    ['/openai/v1/', 'preview', 'POST /openai/v1/chat/completions?api-version=preview HTTP/1.1'],
+    [
+      '/openai',
+      '2024-10-21',
+      'POST /openai/deployments/gpt%204/chat/completions?api-version=2024-10-21 HTTP/1.1',
+    ],
+    [
+      '/openai/deployments/mine',
+      '2024-10-21',
+      'POST /openai/deployments/mine/chat/completions?api-version=2024-10-21 HTTP/1.1',
+    ],
+  ])(
+    'asks Azure in each of its forms: under %j, version %j',
+    async (base, apiVersion, expected) => {
+      const { fields, line } = await sent(
+        {
+          method: 'POST',
+          dialect: 'openai-chat',
+          path: '/v1/chat/completions',
+          model: 'gpt 4',
+          headers: { authorization: 'Bearer mine' },
+        },
+        { dialects: ['azure-openai'], keys: [new Secret('azure')], base, apiVersion },
+      )
+
+      expect(line).toBe(expected)
+      expect(fields['api-key']).toBe('azure')
+      expect(fields['authorization']).toBeUndefined()
+    },
+  )
+
+  test('asks Azure for what belongs to no deployment without one', async () => {
+    const azure = { dialects: ['azure-openai'], apiVersion: 'v' } as const
+    const asked = { dialect: 'openai-responses', path: '/v1/responses/r1', query: 'x=1' } as const
+    expect((await sent(asked, azure)).line).toBe(
+      'GET /openai/responses/r1?api-version=v&x=1 HTTP/1.1',
+    )
+
+    await expect(sent({ dialect: 'openai-chat', path: '/v1/embeddings' }, azure)).rejects.toThrow(
+      'BAD_REQUEST: the request names no model',
+    )
+  })
+
+  test.each([
+    ['bedrock', '', '/model/a%3A0/converse', 'GET /model/a%3A0/converse HTTP/1.1'],
+    ['cohere', '/v2', '/v2/chat', 'GET /v2/chat HTTP/1.1'],
+    ['mistral', '/v1', '/v1/chat/completions', 'GET /v1/chat/completions HTTP/1.1'],
+    ['ollama', '/api', '/api/chat', 'GET /api/chat HTTP/1.1'],
+  ] as const)('asks %s with a bearer key, under %j', async (dialect, base, path, expected) => {
+    const overrides = { dialects: [dialect], keys: [new Secret('sk')], base }
+    const { fields, line } = await sent({ dialect, path }, overrides)
+
+    expect(line).toBe(expected)
+    expect(fields['authorization']).toBe('Bearer sk')
+  })
+
   test('has no credential in its query either', async () => {
     const { line } = await sent(
       { dialect: 'gemini', path: '/v1beta/models', query: 'alt=sse&key=mine&k%65y=mine&x=key' },
