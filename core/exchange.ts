@@ -170,8 +170,13 @@ export interface Chunk {
   readonly isWhole: boolean
 }
 
-/** What a `chunk` hook may return: nothing (pass it on), null (drop it), or what takes its place. */
-export type ChunkPatch = undefined | null | NewChunk | readonly NewChunk[]
+/** What a `chunk` hook may return: nothing (pass it on), null (drop it), what takes its place, or a refusal. */
+export type ChunkPatch = undefined | null | NewChunk | readonly NewChunk[] | Refusal
+
+/** Ends the answer: a stream by the error event of the client's dialect, a plain answer by an error in its place. */
+export interface Refusal {
+  readonly deny: Denial
+}
 
 /** A chunk to send: text, or JSON that is written as text. */
 export interface NewChunk {
@@ -189,16 +194,27 @@ export interface Message {
   readonly json: Json | undefined
 }
 
-/** What a `message` hook may return: nothing (pass it on), null (drop it), new text, or an end to the session. */
+/** What a `message` hook may return: nothing (pass it on), null (drop it), what takes its place, an answer, or an end. */
 export type MessagePatch =
   | undefined
   | null
-  | {
-      readonly data?: string
-      readonly json?: Json
-      readonly reply?: string
-      readonly close?: { code: number; reason: string }
-    }
+  | readonly NewMessage[]
+  | (NewMessage & {
+      /** Sent back to where the message came from. Without new text the message goes no further. */
+      readonly reply?: string | NewMessage | readonly NewMessage[]
+      /** Ends the session with this code, after the reply. */
+      readonly close?: { readonly code: number; readonly reason?: string }
+      /** Ends the session as refused: code 1008, with the message as its reason. */
+      readonly deny?: Denial
+    })
+
+/** A message to send: text, or JSON that is written as text; base64 where it is binary. */
+export interface NewMessage {
+  readonly data?: string
+  readonly json?: Json
+  /** As the message that it stands for, where it is left out; text where it is JSON, or a reply. */
+  readonly isBinary?: boolean
+}
 
 /** How an exchange ended. */
 export interface Outcome {

@@ -88,12 +88,12 @@ export interface Hooks {
   response?(exchange: ExchangeView): ResponsePatch | void | Promise<ResponsePatch | void>
   /** Koa middleware, for what must wrap: retry, cache, timing. `next()` is over when the answer's head is known; one that is not waited for is given up. */
   handle?(ctx: Context, next: () => Promise<void>): Promise<void> | void
-  /** Each event of a streamed answer, and each plain answer as one chunk. */
-  chunk?(chunk: Chunk, exchange: ExchangeView): ChunkPatch
-  /** The stream has ended well: what was held back, if anything. */
-  flush?(exchange: ExchangeView): ChunkPatch
-  /** Each WebSocket message, in both directions. */
-  message?(message: Message, exchange: ExchangeView): MessagePatch
+  /** Each event of a streamed answer, and each plain answer as one chunk. One at a time: the next waits for a promise, and so does the upstream. */
+  chunk?(chunk: Chunk, exchange: ExchangeView): ChunkPatch | Promise<ChunkPatch>
+  /** The answer is complete: what was held back, if anything. Sent before the event that ends a stream, such as `[DONE]`. */
+  flush?(exchange: ExchangeView): ChunkPatch | Promise<ChunkPatch>
+  /** Each WebSocket message, in both directions. One at a time in each: the next waits for a promise, and so does its sender. */
+  message?(message: Message, exchange: ExchangeView): MessagePatch | Promise<MessagePatch>
   /** Exactly once per exchange that came this far, after the answer; never delays the client. */
   done?(exchange: ExchangeView, outcome: Outcome): void | Promise<void>
   /** Routes under `/admin/<plugin>` on the admin listener. */

@@ -52,7 +52,7 @@ export interface TestedPlugin {
     from: 'client' | 'upstream',
     content: string | Buffer,
     request?: TestRequest,
-  ): MessagePatch
+  ): Promise<MessagePatch>
   /** Calls one of its admin routes; `path` is below `/admin/<plugin>`. */
   admin(method: AdminRoute['method'], path: string, body?: Json): Promise<AdminAnswer>
   /** Tells it of an event, as another step would. */
@@ -143,11 +143,11 @@ class Tested implements TestedPlugin {
     return runRequest(request, upstream, { ...this.#run, id: `test-${++this.#requests}` })
   }
 
-  message(
+  async message(
     from: 'client' | 'upstream',
     content: string | Buffer,
     request: TestRequest = {},
-  ): MessagePatch {
+  ): Promise<MessagePatch> {
     const run = { ...this.#run, id: `test-${++this.#requests}` }
     const exchange = makeExchange({ protocol: 'websocket', ...request }, run)
     return run.step.hooks.message?.(messageOf(from, content), exchange)

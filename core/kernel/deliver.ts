@@ -63,6 +63,7 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
       deadline: exchange.now + Math.max(totalMs, 0),
       bufferUpTo: options.readsAnswer ? options.answerBytes : GATHER,
       mustBuffer: options.readsAnswer,
+      readsPieces: options.readsAnswer,
       endpoint: undefined,
       key: undefined,
       tried: options.replays ? triedOf(exchange, live) : undefined,

@@ -1,68 +1,159 @@
 import type { UsageReader } from '../dialects/dialect.ts'
+import { streamEndOf } from '../dialects/stream-end.ts'
 import type { Chunk, ChunkPatch, NewChunk } from '../exchange.ts'
-import type { ByteSink } from '../kit/byte-source.ts'
-import { type Json, jsonOf } from '../kit/json.ts'
-import { Frame, formatEvent, SseParser } from '../kit/sse.ts'
+import type { ByteSink, ByteSource } from '../kit/byte-source.ts'
+import { Line, LineParser } from '../kit/lines.ts'
+import { Frame, FRAME_LIMIT_BYTES, SseParser } from '../kit/sse.ts'
+import { TextParser, TextPiece } from '../kit/text-pieces.ts'
+import { type Framing, MadeChunk, type Piece, ReceivedChunk, type SentChunk } from './chunks.ts'
 import type { LiveExchange } from './exchange.ts'
-import { type LiveStep, stepFailed } from './step.ts'
+import { denied, type LiveStep, stepFailed } from './step.ts'
+
+/** What a pipe needs. */
+export interface PipeOptions {
+  readonly exchange: LiveExchange
+  /** Steps whose hooks the stream passes, innermost first. */
+  readonly hooks: readonly LiveStep[]
+  readonly framing: Framing
+  /** Counts tokens; undefined where nobody asks for them. */
+  readonly reader: UsageReader | undefined
+  /** Where the stream comes from: made to wait while a hook thinks, and given up where one breaks. */
+  readonly source: Pick<ByteSource, 'resume' | 'abort'>
+  readonly to: ByteSink
+}
+
+/** A chunk on its way, and the hook that it stands before. */
+interface Job {
+  readonly chunk: SentChunk
+  readonly at: number
+}
 
 /**
- * A stream of events on its way to the client: cut into frames, read for usage, shown to the `chunk` hooks, innermost
- * step first, all in one loop. Only whole frames are passed on, so that an error event can follow at any time.
- * Frames that no hook changes keep their bytes.
+ * A stream on its way to the client: cut into chunks, read for usage, shown to the `chunk` hooks, innermost step
+ * first, all in one loop. Only whole events are passed on, so that an error event can follow at any time. Chunks that
+ * no hook changes keep their bytes. While a hook thinks, the source waits: one chunk is shown at a time, in order. A
+ * hook that breaks ends the stream as a broken one, after what was ready.
  */
 export class EventPipe implements ByteSink {
-  readonly #exchange: LiveExchange
+  readonly #options: PipeOptions
   readonly #hooks: readonly LiveStep[]
-  readonly #reader: UsageReader | undefined
-  readonly #to: ByteSink
-  readonly #parser: SseParser
+  readonly #parser: Pick<SseParser, 'push' | 'end'>
   #out: Buffer[] = []
   #size = 0
+  /** A hook is thinking. */
+  #isWaiting = false
+  /** What one chunk has become and is not through yet; the next on top. */
+  #jobs: Job[] = []
+  /** What arrived while a hook was thinking: no more than the source had in its hands when it was asked to wait. */
+  #queue: Piece[] = []
+  /** The step whose `flush` is next; undefined while it is not time yet. */
+  #flushing: number | undefined
+  #isFlushed: boolean
+  /** The event that ends the answer, while the hooks are asked for what they have held back. */
+  #last: Piece | undefined
+  /** How the source ended, while a hook was thinking. */
+  #end: 'ended' | Error | undefined
+  #isOver = false
 
-  constructor(
-    exchange: LiveExchange,
-    hooks: readonly LiveStep[],
-    reader: UsageReader | undefined,
-    to: ByteSink,
-  ) {
-    this.#exchange = exchange
-    this.#hooks = hooks
-    this.#reader = reader
-    this.#to = to
-    this.#parser = new SseParser((frame) => this.#take(frame))
+  constructor(options: PipeOptions) {
+    this.#options = options
+    this.#hooks = options.hooks
+    this.#isFlushed = !options.hooks.some(({ hooks }) => hooks.flush)
+    this.#parser = makeParser(options.framing, (piece) => this.#take(piece))
   }
 
   data(chunk: Buffer): boolean {
+    if (this.#isOver) return false
     try {
       this.#parser.push(chunk)
     } catch (cause) {
-      // What came before the fault is passed on, wherever the chunks begin and end.
-      this.#flush(undefined)
-      throw cause
+      this.#breakAfterQueue(cause)
+      return false
     }
-    return this.#flush(chunk)
+    const isReady = this.#write(chunk)
+    return isReady && !this.#isWaiting
   }
 
   end(): void {
-    const rest = this.#parser.end()
-    // An upstream that left out the last blank line; some clients read the event all the same.
-    if (rest.length > 0) this.#take(new Frame(rest))
-    this.#hooks.forEach((step, index) => {
-      if (step.hooks.flush) this.#replace(call(step, 'flush', undefined, this.#exchange), index + 1)
-    })
-    this.#flush(undefined)
-    this.#to.end()
+    if (this.#isOver) return
+    try {
+      const rest = this.#parser.end()
+      // An upstream that left out the last blank line; some clients read the event all the same.
+      if (rest.length > 0) this.#take(lastPiece(this.#options.framing, rest))
+      this.#end = 'ended'
+      this.#proceed()
+    } catch (cause) {
+      this.#breakAfterQueue(cause)
+    }
   }
 
   error(cause: Error): void {
-    this.#to.error(cause)
+    if (this.#isOver) return
+    // What the upstream has sent goes first, unless nobody is there to have it.
+    if (this.#isWaiting && this.#options.exchange.ended === undefined) this.#end ??= cause
+    else this.#endWith(cause)
   }
 
-  #take(frame: Frame): void {
-    this.#reader?.readFrame(frame)
-    if (this.#hooks.length === 0 || frame.isComment) this.#add(frame.raw)
-    else this.#show(new FrameChunk(frame), 0)
+  #take(piece: Piece): void {
+    this.#options.reader?.readFrame(piece as Frame)
+    if (this.#isWaiting) return void this.#queue.push(piece)
+    this.#showPiece(piece)
+    if (this.#jobs.length > 0 || this.#flushing !== undefined) this.#proceed()
+  }
+
+  #showPiece(piece: Piece): void {
+    if (this.#hooks.length === 0 || piece.isComment) return this.#add(piece.raw)
+    const chunk = new ReceivedChunk(piece)
+    if (this.#isFlushed || !this.#endsHere(piece, chunk)) this.#show(chunk, 0)
+  }
+
+  /** True where the hooks are to be flushed first. */
+  #endsHere(piece: Piece, chunk: SentChunk): boolean {
+    const end = streamEndOf(this.#options.exchange.req.dialect, chunk)
+    if (end === undefined) return false
+    this.#isFlushed = true
+    if (end === 'failed') return false
+    this.#flushing = 0
+    this.#last = piece
+    return true
+  }
+
+  /** Does what is to be done, until a hook wants time. */
+  #proceed(): void {
+    while (!this.#isWaiting) {
+      const job = this.#jobs.pop()
+      if (job !== undefined) this.#show(job.chunk, job.at)
+      else if (this.#flushing !== undefined) this.#flushNext(this.#flushing)
+      else if (this.#queue.length > 0) this.#showPiece(this.#queue.shift()!)
+      else return this.#endIfOver()
+    }
+  }
+
+  #endIfOver(): void {
+    if (this.#end === undefined || this.#isOver) return
+    if (this.#end !== 'ended') return this.#endWith(this.#end)
+    if (!this.#isFlushed) {
+      this.#isFlushed = true
+      this.#flushing = 0
+      return this.#proceed()
+    }
+    this.#write(undefined)
+    this.#isOver = true
+    this.#options.to.end()
+  }
+
+  #flushNext(at: number): void {
+    const step = this.#hooks[at]
+    if (step === undefined) {
+      this.#flushing = undefined
+      const last = this.#last
+      this.#last = undefined
+      if (last !== undefined) this.#show(new ReceivedChunk(last), 0)
+      return
+    }
+    this.#flushing = at + 1
+    if (!step.hooks.flush) return
+    this.#settle(call(step, 'flush', undefined, this.#options.exchange), step, undefined, at)
   }
 
   /** Shows a chunk to the hooks from `at` on; what comes out is sent. */
@@ -70,16 +161,67 @@ export class EventPipe implements ByteSink {
     for (let index = at; index < this.#hooks.length; index++) {
       const step = this.#hooks[index]!
       if (!step.hooks.chunk) continue
-      const patch = call(step, 'chunk', chunk, this.#exchange)
-      if (patch !== undefined) return this.#replace(patch, index + 1, chunk.event)
+      const patch = call(step, 'chunk', chunk, this.#options.exchange)
+      if (patch !== undefined) return this.#settle(patch, step, chunk, index)
     }
     this.#add(chunk.raw)
   }
 
-  #replace(patch: ChunkPatch, at: number, event = 'message'): void {
-    if (patch === undefined || patch === null) return
-    if (!isList(patch)) return this.#show(new MadeChunk(patch, event), at)
-    for (const one of patch) this.#show(new MadeChunk(one, event), at)
+  #settle(
+    patch: ChunkPatch | Promise<ChunkPatch>,
+    step: LiveStep,
+    chunk: SentChunk | undefined,
+    at: number,
+  ): void {
+    if (patch instanceof Promise) this.#wait(patch, step, chunk, at)
+    else this.#replace(patch, chunk, at + 1)
+  }
+
+  /** Queues what stands in the place of a chunk before the hook at `at`. */
+  #replace(patch: ChunkPatch, chunk: SentChunk | undefined, at: number): void {
+    if (patch === null) return
+    if (patch === undefined) {
+      if (chunk !== undefined) this.#jobs.push({ chunk, at })
+      return
+    }
+    const made = chunksOf(patch)
+    const { framing } = this.#options
+    const event = chunk?.event ?? 'message'
+    for (let index = made.length - 1; index >= 0; index--) {
+      this.#jobs.push({ chunk: new MadeChunk(made[index]!, event, framing), at })
+    }
+  }
+
+  #wait(
+    promise: Promise<ChunkPatch>,
+    step: LiveStep,
+    chunk: SentChunk | undefined,
+    at: number,
+  ): void {
+    this.#isWaiting = true
+    // What is ready does not wait along.
+    this.#write(undefined)
+    promise.then(
+      (patch) => this.#goOn(() => this.#replace(patch, chunk, at + 1)),
+      (cause: unknown) =>
+        this.#goOn(() => {
+          stepFailed(step, this.#options.exchange, cause)
+          this.#replace(undefined, chunk, at + 1)
+        }),
+    )
+  }
+
+  #goOn(settle: () => void): void {
+    if (this.#isOver) return
+    this.#isWaiting = false
+    try {
+      settle()
+      this.#proceed()
+    } catch (cause) {
+      return this.#break(cause)
+    }
+    if (this.#isOver) return
+    if (this.#write(undefined) && !this.#isWaiting) this.#options.source.resume()
   }
 
   #add(raw: Buffer): void {
@@ -88,7 +230,7 @@ export class EventPipe implements ByteSink {
   }
 
   /** Writes what is ready in one piece; the chunk itself where its frames are all there is. */
-  #flush(chunk: Buffer | undefined): boolean {
+  #write(chunk: Buffer | undefined): boolean {
     const out = this.#out
     if (out.length === 0) return true
     const isWhole =
@@ -96,107 +238,35 @@ export class EventPipe implements ByteSink {
     const piece = isWhole && this.#hooks.length === 0 ? chunk : join(out, this.#size)
     this.#out = []
     this.#size = 0
-    return this.#to.data(piece)
+    return this.#options.to.data(piece)
+  }
+
+  /** What came before the fault is passed on, wherever the chunks begin and end. */
+  #breakAfterQueue(cause: unknown): void {
+    if (!this.#isWaiting) return this.#break(cause)
+    this.#end = cause as Error
+    this.#options.source.abort(cause as Error)
+  }
+
+  #break(cause: unknown): void {
+    this.#endWith(cause as Error)
+    this.#options.source.abort(cause as Error)
+  }
+
+  #endWith(cause: Error): void {
+    this.#write(undefined)
+    this.#isOver = true
+    this.#jobs = []
+    this.#queue = []
+    this.#options.to.error(cause)
   }
 }
 
-/** Shows a plain answer, as one chunk, to the hooks that a stream would pass. */
-export function showWhole(exchange: LiveExchange, hooks: readonly LiveStep[]): void {
-  const { res } = exchange
-  const bytes = res.bytes
-  if (bytes === undefined || bytes.length === 0 || !isText(res.header('content-type'))) return
-  const first = new WholeChunk(bytes.toString())
-  let chunks: readonly (WholeChunk | MadeChunk)[] = [first]
-  for (const step of hooks) {
-    if (!step.hooks.chunk) continue
-    chunks = chunks.flatMap((chunk) => {
-      const patch = call(step, 'chunk', chunk, exchange)
-      if (patch === undefined) return [chunk]
-      if (patch === null) return []
-      return (isList(patch) ? patch : [patch]).map((made) => new MadeChunk(made, 'message', true))
-    })
-  }
-  if (chunks.length === 1 && chunks[0] === first) return
-  res.body = chunks.map((chunk) => chunk.data).join('')
-}
-
-interface SentChunk extends Chunk {
-  readonly raw: Buffer
-}
-
-/** An event as the upstream sent it. */
-class FrameChunk implements SentChunk {
-  readonly isWhole = false
-  readonly #frame: Frame
-  #json: Json | undefined
-  #isParsed = false
-
-  constructor(frame: Frame) {
-    this.#frame = frame
-  }
-
-  get event(): string {
-    return this.#frame.event
-  }
-
-  get data(): string {
-    return this.#frame.data
-  }
-
-  get raw(): Buffer {
-    return this.#frame.raw
-  }
-
-  get json(): Json | undefined {
-    if (!this.#isParsed) {
-      this.#isParsed = true
-      this.#json = jsonOf(this.#frame.data)
-    }
-    return this.#json
-  }
-}
-
-/** A plain answer. */
-class WholeChunk implements Chunk {
-  readonly event = 'message'
-  readonly data: string
-  readonly isWhole = true
-
-  constructor(data: string) {
-    this.data = data
-  }
-
-  get json(): Json | undefined {
-    return jsonOf(this.data)
-  }
-}
-
-/** An event that a hook made. */
-class MadeChunk implements SentChunk {
-  readonly event: string
-  readonly isWhole: boolean
-  readonly #made: NewChunk
-  #data: string | undefined
-
-  constructor(made: NewChunk, event: string, isWhole = false) {
-    this.#made = made
-    this.event = made.event ?? event
-    this.isWhole = isWhole
-  }
-
-  get data(): string {
-    this.#data ??= this.#made.data ?? JSON.stringify(this.#made.json ?? null)
-    return this.#data
-  }
-
-  get json(): Json | undefined {
-    return this.#made.data === undefined ? this.#made.json : jsonOf(this.#made.data)
-  }
-
-  get raw(): Buffer {
-    const event = this.event === 'message' ? undefined : this.event
-    return Buffer.from(formatEvent(event, this.data))
-  }
+/** The chunks of a patch, in their order. Throws the refusal where it is one. */
+export function chunksOf(patch: NonNullable<ChunkPatch>): readonly NewChunk[] {
+  if (isList(patch)) return patch
+  if ('deny' in patch) throw denied(patch.deny)
+  return [patch]
 }
 
 function call(
@@ -204,33 +274,30 @@ function call(
   hook: 'chunk' | 'flush',
   chunk: Chunk | undefined,
   exchange: LiveExchange,
-): ChunkPatch {
+): ChunkPatch | Promise<ChunkPatch> {
   try {
-    const patch =
-      hook === 'chunk' ? step.hooks.chunk!(chunk!, exchange) : step.hooks.flush!(exchange)
-    return notLater(patch, hook)
+    return hook === 'chunk' ? step.hooks.chunk!(chunk!, exchange) : step.hooks.flush!(exchange)
   } catch (cause) {
     stepFailed(step, exchange, cause)
     return undefined
   }
 }
 
-/** Refuses a promise: events are not held back. Nobody else hears of its failure. */
-export function notLater<P>(patch: P, hook: string): P {
-  if (!(patch instanceof Promise)) return patch
-  patch.catch(() => undefined)
-  throw new TypeError(`the ${hook} hook returned a promise`)
+function isList(patch: NonNullable<ChunkPatch>): patch is readonly NewChunk[] {
+  return Array.isArray(patch)
 }
 
-function isList(patch: NewChunk | readonly NewChunk[]): patch is readonly NewChunk[] {
-  return Array.isArray(patch)
+function makeParser(framing: Framing, onPiece: (piece: Piece) => void) {
+  if (framing === 'events') return new SseParser(onPiece)
+  if (framing === 'lines') return new LineParser(onPiece, FRAME_LIMIT_BYTES)
+  return new TextParser(onPiece)
+}
+
+function lastPiece(framing: Framing, rest: Buffer): Piece {
+  if (framing === 'events') return new Frame(rest)
+  return framing === 'lines' ? new Line(rest) : new TextPiece(rest)
 }
 
 function join(pieces: readonly Buffer[], size: number): Buffer {
   return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, size)
-}
-
-/** True for the types whose body hooks can make sense of; images and the like are passed by. */
-function isText(type: string | undefined): boolean {
-  return type !== undefined && /^(text\/|application\/([\w.-]+\+)?(json|xml|x-ndjson))/.test(type)
 }

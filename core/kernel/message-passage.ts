@@ -2,13 +2,13 @@ import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import type { ServerConfig } from '../config/model.ts'
-import type { Message, MessagePatch } from '../exchange.ts'
-import { type Json, jsonOf } from '../kit/json.ts'
-import { CLOSE } from '../kit/websocket-frames.ts'
-import { notLater } from './events.ts'
+import { GatewayError } from '../errors.ts'
+import type { Message, MessagePatch, NewMessage } from '../exchange.ts'
+import { CLOSE, type FrameViolation } from '../kit/websocket-frames.ts'
 import type { LiveExchange } from './exchange.ts'
-import { type MakePassage, PassageError } from './relay.ts'
-import { type LiveStep, stepFailed } from './step.ts'
+import { LiveMessage, madeMessage } from './messages.ts'
+import { type MakePassage, type Passage, PassageError, violated } from './relay.ts'
+import { denied, type LiveStep, stepFailed } from './step.ts'
 
 const require = createRequire(import.meta.url)
 
@@ -53,53 +53,10 @@ export function showMessages(
 ): MakePassage {
   // Loaded for the first session that is looked into: most gateways see none.
   const { Receiver, Sender } = require('ws') as Halves
-  const senders = new Map<boolean, Sender>()
-  return (to, isFromClient, onReady) => {
-    const sender = new Sender(to)
-    senders.set(isFromClient, sender)
-    const answer = (text: string) =>
-      senders.get(!isFromClient)!.send(text, plain(!isFromClient, false))
-    const hooks = isFromClient ? steps.toReversed() : steps
-    return new MessagePassage({
-      exchange,
-      hooks,
-      limits,
-      to,
-      Receiver,
-      sender,
-      isFromClient,
-      answer,
-      onReady,
-    })
-  }
-}
-
-interface PassageOptions {
-  readonly exchange: LiveExchange
-  readonly hooks: readonly LiveStep[]
-  readonly limits: ServerConfig['websocket']
-  readonly to: Socket
-  readonly Receiver: Halves['Receiver']
-  readonly sender: Sender
-  readonly isFromClient: boolean
-  /** Sends text back to where the messages come from. */
-  readonly answer: (text: string) => void
-  readonly onReady: () => void
-}
-
-class MessagePassage {
-  /** Whole messages are written at once. */
-  readonly isBetweenFrames = true
-  sawClose = false
-  messages = 0
-  readonly #options: PassageOptions
-  readonly #receiver: Writable
-  #failure: unknown
-
-  constructor(options: PassageOptions) {
-    this.#options = options
-    const { limits, Receiver, sender, isFromClient, onReady } = options
-    this.#receiver = new Receiver({
+  const ways = new Map<boolean, Way>()
+  return (to, isFromClient, callbacks) => {
+    ways.set(isFromClient, { to, sender: new Sender(to) })
+    const receiver = new Receiver({
       isServer: isFromClient,
       allowSynchronousEvents: true,
       maxPayload: limits.maxPayloadBytes,
@@ -107,84 +64,257 @@ class MessagePassage {
       maxBufferedChunks: MAX_CHUNKS,
       skipUTF8Validation: false,
     })
-    this.#receiver
-      .on('message', (data: Buffer, isBinary: boolean) =>
-        this.#guard(() => this.#pass(data, isBinary)),
-      )
-      .on('ping', (data: Buffer) => sender.ping(data, isFromClient))
-      .on('pong', (data: Buffer) => sender.pong(data, isFromClient))
-      .on('conclude', (code: number, reason: Buffer) => {
-        this.sawClose = true
-        // 1005 stands for a close frame without a code and is never sent (RFC 6455 §7.4.1).
-        if (code === 1005) sender.close(undefined, '', isFromClient)
-        else sender.close(code, reason, isFromClient)
-      })
-      .on('error', (cause: Error) => {
-        this.#failure ??= asPassageError(cause)
-      })
-      .on('drain', onReady)
-  }
-
-  take(chunk: Buffer): boolean {
-    // RFC 6455 §5.5.1: nothing follows a close frame.
-    if (this.sawClose) return true
-    const isReady = this.#receiver.write(chunk)
-    if (this.#failure !== undefined) throw this.#failure
-    return isReady && !this.#options.to.writableNeedDrain
-  }
-
-  #guard(action: () => void): void {
-    try {
-      action()
-    } catch (cause) {
-      this.#failure ??= cause
-    }
-  }
-
-  #pass(data: Buffer, isBinary: boolean): void {
-    const { exchange, hooks, isFromClient, sender, answer } = this.#options
-    this.messages++
-    let bytes = data
-    for (const step of hooks) {
-      const patch = callMessage(step, exchange, new LiveMessage(bytes, isBinary, isFromClient))
-      if (patch === undefined) continue
-      if (patch === null) return
-      if (patch.reply !== undefined) answer(patch.reply)
-      if (patch.close) throw new PassageError(patch.close.code, patch.close.reason)
-      const text = patch.data ?? (patch.json === undefined ? undefined : JSON.stringify(patch.json))
-      // Answered and nothing put in its place: the message ends here.
-      if (text === undefined) return
-      bytes = Buffer.from(text, isBinary ? 'base64' : 'utf8')
-    }
-    sender.send(bytes, plain(isFromClient, isBinary))
+    return new MessagePassage({
+      exchange,
+      hooks: isFromClient ? steps.toReversed() : steps,
+      receiver,
+      forth: ways.get(isFromClient)!,
+      back: () => ways.get(!isFromClient)!,
+      isFromClient,
+      ...callbacks,
+    })
   }
 }
 
-class LiveMessage implements Message {
-  readonly from: 'client' | 'upstream'
-  readonly isBinary: boolean
-  readonly #bytes: Buffer
-  #data: string | undefined
-  #json: Json | undefined
-  #isParsed = false
+/** One side's connection, and who writes frames to it. */
+interface Way {
+  readonly to: Socket
+  readonly sender: Sender
+}
 
-  constructor(bytes: Buffer, isBinary: boolean, isFromClient: boolean) {
-    this.#bytes = bytes
-    this.isBinary = isBinary
-    this.from = isFromClient ? 'client' : 'upstream'
+interface PassageOptions {
+  readonly exchange: LiveExchange
+  /** In the order in which messages pass them. */
+  readonly hooks: readonly LiveStep[]
+  readonly receiver: Writable
+  readonly forth: Way
+  /** The way back, which is made second. */
+  readonly back: () => Way
+  readonly isFromClient: boolean
+  readonly onReady: () => void
+  readonly onBroken: (cause: unknown) => void
+}
+
+/** A message on its way, and the hook that it stands before. */
+interface Job {
+  readonly message: LiveMessage
+  readonly at: number
+}
+
+/** A close frame on its way. */
+interface Farewell {
+  readonly code: number
+  readonly reason: Buffer
+}
+
+/** Messages of one direction, one at a time: while a hook thinks, the next ones and the close frame wait. */
+class MessagePassage implements Passage {
+  /** Whole messages are written at once. */
+  readonly isBetweenFrames = true
+  sawClose = false
+  messages = 0
+  isThinking = false
+  readonly #options: PassageOptions
+  readonly #receiver: Writable
+  #isReceiverReady = true
+  #failure: unknown
+  /** What one message has become and is not through yet; the next on top. */
+  #jobs: Job[] = []
+  /** What arrived while a hook was thinking: no more than the sender had sent when it was asked to wait. */
+  #queue: (LiveMessage | Farewell)[] = []
+  #hasReplied = false
+  #isOver = false
+
+  constructor(options: PassageOptions) {
+    this.#options = options
+    const { receiver, isFromClient, forth, onReady, onBroken } = options
+    this.#receiver = receiver
+    this.#receiver
+      .on('message', (data: Buffer, isBinary: boolean) => {
+        this.messages++
+        this.#take(new LiveMessage(data, isBinary, isFromClient))
+      })
+      .on('ping', (data: Buffer) => forth.sender.ping(data, isFromClient))
+      .on('pong', (data: Buffer) => forth.sender.pong(data, isFromClient))
+      .on('conclude', (code: number, reason: Buffer) => this.#take({ code, reason }))
+      .on('error', ({ code }: Error & { code?: string }) => {
+        // Comes a tick after the bytes at fault; what came before them goes first.
+        this.#failure ??= violated(violation(code), isFromClient)
+        if (!this.isBusy && !this.#isOver) onBroken(this.#failure)
+      })
+      .on('drain', () => {
+        this.#isReceiverReady = true
+        onReady()
+      })
   }
 
-  get data(): string {
-    this.#data ??= this.#bytes.toString(this.isBinary ? 'base64' : 'utf8')
-    return this.#data
+  get isReady(): boolean {
+    return this.#isReceiverReady && !this.isBusy && !this.#isFull
   }
 
-  get json(): Json | undefined {
-    if (this.#isParsed || this.isBinary) return this.#json
-    this.#isParsed = true
-    this.#json = jsonOf(this.data)
-    return this.#json
+  get isBusy(): boolean {
+    return this.isThinking || this.#jobs.length + this.#queue.length > 0
   }
+
+  get #isFull(): boolean {
+    const { forth, back } = this.#options
+    if (forth.to.writableNeedDrain) return true
+    // Only for replies: who is slow to read what the other side says may still speak.
+    return this.#hasReplied && back().to.writableNeedDrain
+  }
+
+  take(chunk: Buffer): void {
+    this.#hasReplied = false
+    // RFC 6455 §5.5.1: nothing follows a close frame.
+    if (this.sawClose || this.#isOver) return
+    this.#isReceiverReady = this.#receiver.write(chunk)
+    this.#throwFailure()
+  }
+
+  goOn(): void {
+    if (this.isThinking || this.#isOver) return
+    this.#proceed()
+    this.#throwFailure()
+  }
+
+  stop(): void {
+    this.#isOver = true
+    this.#jobs = []
+    this.#queue = []
+  }
+
+  #throwFailure(): void {
+    // What came before the fault goes first.
+    if (this.#failure !== undefined && !this.isBusy) throw this.#failure
+  }
+
+  /** Called by the receiver, which must not see it throw. */
+  #take(item: LiveMessage | Farewell): void {
+    if (this.#isOver || this.#failure !== undefined) return
+    this.#queue.push(item)
+    try {
+      this.#proceed()
+    } catch (cause) {
+      this.#fail(cause)
+    }
+  }
+
+  #fail(cause: unknown): void {
+    this.#failure ??= cause
+    this.#jobs = []
+    this.#queue = []
+  }
+
+  /** Does what is to be done, until a hook wants time or what was sent is not taken. */
+  #proceed(): void {
+    while (!this.isThinking && !this.#isFull) {
+      const job = this.#jobs.pop()
+      if (job !== undefined) this.#show(job)
+      else {
+        const next = this.#queue.shift()
+        if (next === undefined) return
+        if (next instanceof LiveMessage) this.#show({ message: next, at: 0 })
+        else this.#conclude(next)
+      }
+    }
+  }
+
+  #conclude({ code, reason }: Farewell): void {
+    const { forth, isFromClient } = this.#options
+    this.sawClose = true
+    // 1005 stands for a close frame without a code and is never sent (RFC 6455 §7.4.1).
+    if (code === 1005) forth.sender.close(undefined, '', isFromClient)
+    else forth.sender.close(code, reason, isFromClient)
+  }
+
+  #show({ message, at }: Job): void {
+    const { hooks, exchange } = this.#options
+    for (let index = at; index < hooks.length; index++) {
+      const step = hooks[index]!
+      const patch = callMessage(step, exchange, message)
+      if (patch === undefined) continue
+      if (patch instanceof Promise) return this.#wait(patch, { message, at: index })
+      return this.#settle(patch, { message, at: index })
+    }
+    const { forth, isFromClient } = this.#options
+    forth.sender.send(message.bytes, plain(isFromClient, message.isBinary))
+  }
+
+  #wait(promise: Promise<MessagePatch>, job: Job): void {
+    const { hooks, exchange, onReady, onBroken } = this.#options
+    this.isThinking = true
+    const goOn = (settle: () => void) => {
+      if (this.#isOver) return
+      this.isThinking = false
+      try {
+        settle()
+      } catch (cause) {
+        return onBroken(cause)
+      }
+      onReady()
+    }
+    promise.then(
+      (patch) => goOn(() => this.#settle(patch, job)),
+      (cause: unknown) =>
+        goOn(() => {
+          stepFailed(hooks[job.at]!, exchange, cause)
+          this.#settle(undefined, job)
+        }),
+    )
+  }
+
+  /** Does what a hook returned: replies, ends the session, and queues what stands in the message's place. */
+  #settle(patch: MessagePatch, { message, at }: Job): void {
+    if (patch === null) return
+    if (patch === undefined) return void this.#jobs.push({ message, at: at + 1 })
+    const { hooks, exchange, isFromClient } = this.#options
+    const problem = problemOf(patch)
+    if (problem !== undefined) {
+      stepFailed(hooks[at]!, exchange, new RangeError(problem))
+      return void this.#jobs.push({ message, at: at + 1 })
+    }
+    let made: readonly NewMessage[]
+    if (isList(patch)) made = patch
+    else {
+      this.#reply(patch.reply)
+      if (patch.deny) throw new PassageError(CLOSE.policy, patch.deny.message, denied(patch.deny))
+      if (patch.close) throw closed(patch.close)
+      // Answered and nothing put in its place: the message ends here.
+      made = hasContent(patch) ? [patch] : []
+    }
+    for (let index = made.length - 1; index >= 0; index--) {
+      const one = madeMessage(made[index]!, message.isBinary, isFromClient)
+      this.#jobs.push({ message: one, at: at + 1 })
+    }
+  }
+
+  #reply(reply: string | NewMessage | readonly NewMessage[] | undefined): void {
+    if (reply === undefined) return
+    this.#hasReplied = true
+    const { back, isFromClient } = this.#options
+    const list = typeof reply === 'string' ? [{ data: reply }] : isList(reply) ? reply : [reply]
+    for (const one of list) {
+      const { bytes, isBinary } = madeMessage(one, false, !isFromClient)
+      back().sender.send(bytes, plain(!isFromClient, isBinary))
+    }
+  }
+}
+
+/** The end of a session that a step has closed: in good order with 1000 or 1001, else as refused. */
+function closed({ code, reason = '' }: { code: number; reason?: string }): PassageError {
+  if (code === CLOSE.normal || code === CLOSE.goingAway) return new PassageError(code, reason)
+  const detail = reason === '' ? `a step closed the session with ${code}` : reason
+  return new PassageError(code, reason, new GatewayError('DENIED', detail))
+}
+
+/** What is wrong with a patch. RFC 6455 §7.4: other codes are never sent. */
+function problemOf(patch: NonNullable<MessagePatch>): string | undefined {
+  if (isList(patch) || patch.close === undefined) return undefined
+  const { code } = patch.close
+  const isKnown =
+    (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) ||
+    (code >= 3000 && code <= 4999)
+  return isKnown ? undefined : `a session cannot be closed with code ${code}`
 }
 
 /** One frame, not compressed; masked where it goes to a server. */
@@ -192,26 +322,38 @@ function plain(isToServer: boolean, isBinary: boolean): SendOptions {
   return { fin: true, binary: isBinary, compress: false, mask: isToServer }
 }
 
-function callMessage(step: LiveStep, exchange: LiveExchange, message: Message): MessagePatch {
+function callMessage(
+  step: LiveStep,
+  exchange: LiveExchange,
+  message: Message,
+): MessagePatch | Promise<MessagePatch> {
   try {
-    return notLater(step.hooks.message!(message, exchange), 'message')
+    return step.hooks.message!(message, exchange)
   } catch (cause) {
     stepFailed(step, exchange, cause)
     return undefined
   }
 }
 
-/** RFC 6455 §7.4.1: why the receiver could not go on. */
-function asPassageError(cause: Error & { code?: string }): PassageError {
-  switch (cause.code) {
+/** Why the receiver could not go on (RFC 6455 §7.4.1). */
+function violation(code: string | undefined): FrameViolation {
+  switch (code) {
     case 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH':
     case 'WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH':
-      return new PassageError(CLOSE.tooBig, 'message too big')
+      return { code: CLOSE.tooBig, reason: 'message too big' }
     case 'WS_ERR_TOO_MANY_BUFFERED_PARTS':
-      return new PassageError(CLOSE.policy, 'too many fragments')
+      return { code: CLOSE.policy, reason: 'too many fragments' }
     case 'WS_ERR_INVALID_UTF8':
-      return new PassageError(CLOSE.invalidText, 'a text message is not UTF-8')
+      return { code: CLOSE.invalidText, reason: 'a text message is not UTF-8' }
     default:
-      return new PassageError(CLOSE.protocolError, 'a frame is not valid')
+      return { code: CLOSE.protocolError, reason: 'a frame is not valid' }
   }
+}
+
+function hasContent({ data, json }: NewMessage): boolean {
+  return data !== undefined || json !== undefined
+}
+
+function isList<T>(value: T | readonly T[] | object): value is readonly T[] {
+  return Array.isArray(value)
 }

@@ -1,6 +1,13 @@
 import type { Socket } from 'node:net'
 import type { ServerConfig } from '../config/model.ts'
-import { CLOSE, closeFrame, FrameScanner, pingFrame } from '../kit/websocket-frames.ts'
+import { GatewayError } from '../errors.ts'
+import {
+  CLOSE,
+  closeFrame,
+  FrameScanner,
+  type FrameViolation,
+  pingFrame,
+} from '../kit/websocket-frames.ts'
 
 /** How long the other side may take to close after a close frame. Milliseconds. */
 const CLOSE_MS = 2_000
@@ -10,29 +17,57 @@ export type RelayEnd = 'completed' | 'client-closed' | 'upstream-cut' | 'error'
 
 /** Looks at the bytes of one direction, and passes them on. */
 export interface Passage {
-  /** Takes bytes as they came; false asks the sender to wait until `onReady`. Throws a PassageError. */
-  take(chunk: Buffer): boolean
+  /** Takes bytes as they came. Throws a PassageError. */
+  take(chunk: Buffer): void
+  /** False asks the sender to wait until `onReady`. */
+  readonly isReady: boolean
+  /** True while something that was taken is not through yet. */
+  readonly isBusy: boolean
+  /** True while that is because a step takes its time. */
+  readonly isThinking: boolean
+  /** Goes on with it, where it can. Throws as `take` does. */
+  goOn(): void
   /** True between two frames of what is written, where a frame of ours may be put in. */
   readonly isBetweenFrames: boolean
   /** True once a close frame was passed on. */
   readonly sawClose: boolean
   /** Complete messages so far. */
   readonly messages: number
+  /** The session is over: what is not through is given up. */
+  stop(): void
 }
 
-/** Frames that must not go on: the session is closed with this code. */
+/** Ends the session with this code; `error` is why, where that is no good end. */
 export class PassageError extends Error {
   override readonly name = 'PassageError'
   readonly code: number
+  readonly error: GatewayError | undefined
 
-  constructor(code: number, reason: string) {
+  constructor(code: number, reason: string, error?: GatewayError) {
     super(reason)
     this.code = code
+    this.error = error
   }
 }
 
-/** Makes the passage of one direction; `onReady` lets a sender that was asked to wait go on. */
-export type MakePassage = (to: Socket, isFromClient: boolean, onReady: () => void) => Passage
+/** Frames that must not go on, and whose fault that is. */
+export function violated({ code, reason }: FrameViolation, isFromClient: boolean): PassageError {
+  const fault = code === CLOSE.tooBig ? 'BODY_TOO_LARGE' : 'BAD_REQUEST'
+  const error = new GatewayError(isFromClient ? fault : 'UPSTREAM_PROTOCOL', reason)
+  return new PassageError(code, reason, error)
+}
+
+/** Makes the passage of one direction. */
+export type MakePassage = (
+  to: Socket,
+  isFromClient: boolean,
+  callbacks: {
+    /** Lets a sender that was asked to wait go on. */
+    readonly onReady: () => void
+    /** Hears of what `take` can no longer throw. */
+    readonly onBroken: (cause: unknown) => void
+  },
+) => Passage
 
 /** What a relay needs. */
 export interface RelayOptions {
@@ -46,13 +81,17 @@ export interface RelayOptions {
   readonly writeMs: number
   readonly makePassage: MakePassage
   /** Called once, when both connections are closed or given up. */
-  readonly onEnd: (end: RelayEnd, bytes: { fromClient: number; fromUpstream: number }) => void
+  readonly onEnd: (
+    end: RelayEnd,
+    bytes: { fromClient: number; fromUpstream: number },
+    error: GatewayError | undefined,
+  ) => void
 }
 
 /** A session that is being relayed. */
 export interface Relay {
-  /** Closes both sides with a close frame. */
-  close(code: number, reason: string): void
+  /** Closes both sides with a close frame; `error` is why, where that is no good end. */
+  close(code: number, reason: string, error?: GatewayError): void
 }
 
 /** Passes frames on as they are, following them for limits only: the cheapest passage. */
@@ -61,10 +100,16 @@ export function splice(limits: ServerConfig['websocket']): MakePassage {
     const { maxPayloadBytes, maxFragments } = limits
     const scanner = new FrameScanner({ maxPayloadBytes, maxFragments, isMasked: isFromClient })
     return {
+      isBusy: false,
+      isThinking: false,
+      goOn() {},
       take(chunk) {
         const violation = scanner.scan(chunk)
-        if (violation) throw new PassageError(violation.code, violation.reason)
-        return to.write(chunk)
+        if (violation) throw violated(violation, isFromClient)
+        to.write(chunk)
+      },
+      get isReady() {
+        return !to.writableNeedDrain
       },
       get isBetweenFrames() {
         return scanner.isBetweenFrames
@@ -75,6 +120,7 @@ export function splice(limits: ServerConfig['websocket']): MakePassage {
       get messages() {
         return scanner.messages
       },
+      stop() {},
     }
   }
 }
@@ -82,15 +128,17 @@ export function splice(limits: ServerConfig['websocket']): MakePassage {
 /** Relays a WebSocket session between two connections that have shaken hands, until both are closed. */
 export function relay(options: RelayOptions): Relay {
   const { client, upstream, limits } = options
-  const fromClient = new Direction(client, upstream, true, options)
-  const fromUpstream = new Direction(upstream, client, false, options)
+  const fromClient = new Direction(client, upstream, true, options, onBroken)
+  const fromUpstream = new Direction(upstream, client, false, options, onBroken)
   let end: RelayEnd | undefined
+  let error: GatewayError | undefined
   let open = 2
 
   /** Closes what is not closed yet; whoever does not answer in time is cut. */
-  function finish(how: RelayEnd, code: number, reason: string): void {
+  function finish(how: RelayEnd, code: number, reason: string, why?: GatewayError): void {
     if (end !== undefined) return
     end = how
+    error = why
     clearInterval(timer)
     // Into each side go the frames of the direction that leads there.
     fromUpstream.finish(code, reason)
@@ -102,32 +150,56 @@ export function relay(options: RelayOptions): Relay {
   }
 
   function onBroken(cause: unknown): void {
-    if (cause instanceof PassageError) return finish('error', cause.code, cause.message)
-    finish('error', CLOSE.internal, 'the gateway failed to pass a message on')
+    if (cause instanceof PassageError) {
+      const { code, message, error: why } = cause
+      return finish(why === undefined ? 'completed' : 'error', code, message, why)
+    }
+    const reason = 'the gateway failed to pass a message on'
+    const why =
+      cause instanceof GatewayError ? cause : new GatewayError('INTERNAL', reason, { cause })
+    // A refusal that a step threw is for the client to see; what broke is not.
+    if (why.source === 'client') finish('error', CLOSE.policy, why.message, why)
+    else finish('error', CLOSE.internal, reason, why)
   }
 
   /** A side has said all it will. With a close frame this is how sessions end; without one it was lost. */
-  function onGone(side: Direction): void {
+  function onGone(side: Direction, detail = 'went away'): void {
+    // What it has said last may not be through yet.
+    if (side.isBusy) return side.afterwards(() => onGone(side, detail))
     if (fromClient.sawClose || fromUpstream.sawClose)
       return finish('completed', CLOSE.goingAway, '')
-    if (side === fromClient) finish('client-closed', CLOSE.goingAway, 'the client went away')
-    else finish('upstream-cut', CLOSE.badGateway, 'the upstream went away')
+    if (side === fromClient) {
+      const reason = `the client ${detail}`
+      finish('client-closed', CLOSE.goingAway, reason, new GatewayError('CLIENT_CLOSED', reason))
+    } else {
+      const reason = `the upstream ${detail}`
+      finish('upstream-cut', CLOSE.badGateway, reason, new GatewayError('UPSTREAM_CUT', reason))
+    }
   }
 
   function onClosed(): void {
     if (--open > 0) return
-    options.onEnd(end ?? 'completed', {
-      fromClient: fromClient.bytes,
-      fromUpstream: fromUpstream.bytes,
-    })
+    const bytes = { fromClient: fromClient.bytes, fromUpstream: fromUpstream.bytes }
+    options.onEnd(end ?? 'completed', bytes, error)
+  }
+
+  /** Somebody has made a side wait for too long: the step that thinks, or whoever does not take what was sent. */
+  function onStuck(direction: Direction): void {
+    if (!direction.isThinking) {
+      const slow = direction.isBackSlow ? direction : opposite(direction)
+      return onGone(slow, 'took nothing for too long')
+    }
+    const reason = 'a step took too long over a message'
+    finish('error', CLOSE.internal, reason, new GatewayError('PLUGIN_FAILED', reason))
   }
 
   const period = Math.min(limits.pingIntervalMs, limits.idleMs / 2, options.writeMs)
   const timer = setInterval(() => {
     for (const direction of [fromClient, fromUpstream]) {
       direction.tick()
-      if (direction.silentTicks * period > limits.idleMs) return onGone(direction)
-      if (direction.waitingTicks * period > options.writeMs) return onGone(opposite(direction))
+      if (direction.silentTicks * period > limits.idleMs)
+        return onGone(direction, 'was silent for too long')
+      if (direction.waitingTicks * period > options.writeMs) return onStuck(direction)
       // A ping asks for a sign of life; it travels among the frames that lead there.
       if (direction.silentTicks * period >= limits.pingIntervalMs) opposite(direction).ping()
     }
@@ -142,7 +214,7 @@ export function relay(options: RelayOptions): Relay {
     const { from } = direction
     from.setTimeout(0)
     from.setNoDelay(true)
-    from.on('data', (chunk: Buffer) => direction.take(chunk, onBroken))
+    from.on('data', (chunk: Buffer) => direction.take(chunk))
     from.on('end', () => onGone(direction))
     // What is wrong with a connection shows in its close, which follows.
     from.on('error', () => {})
@@ -154,10 +226,15 @@ export function relay(options: RelayOptions): Relay {
     if (from.closed) process.nextTick(onClose)
     else from.on('close', onClose)
   }
-  fromClient.begin(options.clientHead, onBroken)
-  fromUpstream.begin(options.upstreamHead, onBroken)
-  return { close: (code, reason) => finish('completed', code, reason) }
+  fromClient.begin(options.clientHead)
+  fromUpstream.begin(options.upstreamHead)
+  return {
+    close: (code, reason, why) =>
+      finish(why === undefined ? 'completed' : 'error', code, reason, why),
+  }
 }
+
+const TOO_MANY = 'too many messages'
 
 /** One direction of a session. */
 class Direction {
@@ -166,6 +243,7 @@ class Direction {
   readonly #isFromClient: boolean
   readonly #limits: ServerConfig['websocket']
   readonly #passage: Passage
+  readonly #onBroken: (cause: unknown) => void
   bytes = 0
   /**
    * Ticks without a byte from this side, and ticks for which the other has taken nothing. Ticks rather than times: a
@@ -177,20 +255,43 @@ class Direction {
   #windowStart = 0
   #windowMessages = 0
   #isFinished = false
+  #afterwards: (() => void) | undefined
 
   constructor(
     from: Socket,
     to: Socket,
     isFromClient: boolean,
     { limits, makePassage }: RelayOptions,
+    onBroken: (cause: unknown) => void,
   ) {
     this.from = from
     this.#to = to
     this.#isFromClient = isFromClient
     this.#limits = limits
+    this.#onBroken = onBroken
     const onReady = () => this.#goOn()
     to.on('drain', onReady)
-    this.#passage = makePassage(to, isFromClient, onReady)
+    // Replies go back to where the messages come from.
+    from.on('drain', onReady)
+    this.#passage = makePassage(to, isFromClient, { onReady, onBroken })
+  }
+
+  get isBusy(): boolean {
+    return this.#passage.isBusy && !this.#to.destroyed
+  }
+
+  get isThinking(): boolean {
+    return this.#passage.isThinking
+  }
+
+  /** True where it is the sender that takes nothing, of what was sent back to it. */
+  get isBackSlow(): boolean {
+    return this.from.writableNeedDrain && !this.#to.writableNeedDrain
+  }
+
+  /** Called when all that was taken is through. */
+  afterwards(action: () => void): void {
+    this.#afterwards ??= action
   }
 
   get sawClose(): boolean {
@@ -198,28 +299,35 @@ class Direction {
   }
 
   /** Bytes that came with the handshake go first. */
-  begin(head: Buffer, onBroken: (cause: unknown) => void): void {
-    if (head.length > 0) this.take(head, onBroken)
+  begin(head: Buffer): void {
+    if (head.length > 0) this.take(head)
     if (!this.#isWaiting) this.from.resume()
   }
 
-  take(chunk: Buffer, onBroken: (cause: unknown) => void): void {
+  take(chunk: Buffer): void {
     if (this.#isFinished) return
     this.bytes += chunk.length
     this.silentTicks = 0
     try {
-      const isReady = this.#passage.take(chunk)
+      this.#passage.take(chunk)
       this.#checkRate()
-      if (isReady) return
     } catch (cause) {
-      return onBroken(cause)
+      return this.#onBroken(cause)
     }
+    if (this.#passage.isReady) return
     this.#isWaiting = true
     this.from.pause()
   }
 
   #goOn(): void {
-    if (!this.#isWaiting || this.#to.writableNeedDrain) return
+    if (this.#isFinished) return
+    try {
+      this.#passage.goOn()
+    } catch (cause) {
+      return this.#onBroken(cause)
+    }
+    if (!this.isBusy) this.#afterwards?.()
+    if (!this.#isWaiting || !this.#passage.isReady) return
     this.#isWaiting = false
     this.waitingTicks = 0
     this.from.resume()
@@ -233,7 +341,7 @@ class Direction {
       this.#windowStart = now
       this.#windowMessages = this.#passage.messages
     } else if (this.#passage.messages - this.#windowMessages > this.#limits.messagesPerSecond) {
-      throw new PassageError(CLOSE.policy, 'too many messages')
+      throw new PassageError(CLOSE.policy, TOO_MANY, new GatewayError('RATE_LIMITED', TOO_MANY))
     }
   }
 
@@ -250,6 +358,7 @@ class Direction {
   /** Says goodbye to the receiver, where it has not been said yet and fits between two frames, and ends. */
   finish(code: number, reason: string): void {
     this.#isFinished = true
+    this.#passage.stop()
     // Nobody takes this side's bytes any more; letting them flow lets its end be seen.
     this.from.resume()
     if (this.#to.destroyed) return

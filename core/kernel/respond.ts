@@ -3,10 +3,13 @@ import type { PublicError } from '../dialects/dialect.ts'
 import { DIALECTS } from '../dialects/index.ts'
 import { GatewayError } from '../errors.ts'
 import type { ByteSink, ByteSource } from '../kit/byte-source.ts'
-import { EventPipe, showWhole } from './events.ts'
+import { isText, streamedTextOf } from '../kit/media-types.ts'
+import type { Framing } from './chunks.ts'
+import { EventPipe } from './events.ts'
 import type { LiveExchange } from './exchange.ts'
 import type { LiveStep } from './step.ts'
 import { tapUsage } from './usage-tap.ts'
+import { showWhole } from './whole.ts'
 
 /** How an answer is written. */
 export interface RespondOptions {
@@ -18,14 +21,35 @@ export interface RespondOptions {
   readonly bufferedBytes: number
   /** Hears of an error that cut the answer after it had begun. */
   readonly onCut: (error: GatewayError) => void
+  /** Hears of a hook that broke or refused before the answer has begun. */
+  readonly onFailed: (cause: unknown) => void
 }
 
 /** Writes the answer that the chain has left on the exchange. */
 export function respond(exchange: LiveExchange, options: RespondOptions): void {
-  const { res } = exchange
   setRequestId(exchange)
-  if (res.isStream) return writeStream(exchange, options)
-  if (options.hooks.length > 0) showWhole(exchange, options.hooks)
+  if (exchange.res.isStream) return writeStream(exchange, options)
+  if (options.hooks.length === 0) return writeWhole(exchange)
+  void writeShown(exchange, options)
+}
+
+/** Writes what the hooks have made of a plain answer. Never rejects. */
+async function writeShown(exchange: LiveExchange, options: RespondOptions): Promise<void> {
+  try {
+    await showWhole(exchange, options.hooks)
+    if (!isOver(exchange)) writeWhole(exchange)
+  } catch (cause) {
+    options.onFailed(cause)
+  }
+}
+
+/** True where the client is gone, or has been answered already. */
+export function isOver({ res: { raw } }: LiveExchange): boolean {
+  return raw.destroyed || raw.writableEnded
+}
+
+function writeWhole(exchange: LiveExchange): void {
+  const { res } = exchange
   const bytes = res.bytes ?? Buffer.alloc(0)
   exchange.firstByteAt = performance.now()
   if (exchange.req.method === 'HEAD' || !mayHaveBody(res.status)) return endWithoutBody(exchange)
@@ -93,82 +117,102 @@ function endWithoutBody({ res }: LiveExchange): void {
 }
 
 function writeStream(exchange: LiveExchange, options: RespondOptions): void {
-  const { hooks, readsUsage } = options
+  const { hooks } = options
   const { res, req } = exchange
   const source = res.takeStream()
   if (req.method === 'HEAD' || !mayHaveBody(res.status)) {
     source.abort(new Error('this answer has no body'))
     return endWithoutBody(exchange)
   }
+  const framing = framingOf(exchange, hooks)
+  if (framing === 'whole') return gather(exchange, source, options)
   if (hooks.length > 0) res.remove('content-length')
   const out = new ClientSink(exchange, source, options)
-  exchange.cancel = (reason) => source.abort(reason)
+  const sink =
+    framing === 'bytes'
+      ? tap(exchange, options, out)
+      : pipe(exchange, framing, source, out, options)
+  exchange.cancel = (reason) => {
+    source.abort(reason)
+    // The source may be through while a hook still thinks.
+    sink.error(reason)
+  }
   exchange.firstByteAt = performance.now()
   res.raw.flushHeaders()
-  source.pipe(
-    res.isEventStream
-      ? eventPipe(exchange, hooks, readsUsage, out, source)
-      : tap(exchange, readsUsage, out),
-  )
+  source.pipe(sink)
   // Told to end while the steps were still at it.
   if (exchange.ended) source.abort(exchange.ended)
 }
 
+/**
+ * How a stream is read: in events, lines or pieces of text; `whole` where hooks make sense only of all of it; or not
+ * at all, because nobody looks or because it is no text.
+ */
+function framingOf(
+  { req, res }: LiveExchange,
+  hooks: readonly LiveStep[],
+): Framing | 'whole' | 'bytes' {
+  const type = res.header('content-type')
+  const isEncoded = res.header('content-encoding') !== undefined
+  if (res.isEventStream) {
+    if (hooks.length > 0) return 'events'
+    // Encoded though it was asked for plain, and nobody has to see it: there are no frames to be found in it.
+    return req.dialect === 'http' || isEncoded ? 'bytes' : 'events'
+  }
+  if (hooks.length === 0 || isEncoded || !isText(type)) return 'bytes'
+  return streamedTextOf(type) ?? 'whole'
+}
+
 /** Other streams go as they come; of a JSON answer that did not say its length the tokens are counted. */
-function tap(exchange: LiveExchange, readsUsage: boolean, out: ByteSink): ByteSink {
+function tap(exchange: LiveExchange, { readsUsage }: RespondOptions, out: ByteSink): ByteSink {
   if (!readsUsage || exchange.req.dialect === 'http' || !exchange.res.isJson) return out
   return tapUsage(exchange, out)
 }
 
-/** Events of an LLM API, and events that hooks look at, go frame by frame. */
-function eventPipe(
+function pipe(
   exchange: LiveExchange,
-  hooks: readonly LiveStep[],
-  readsUsage: boolean,
-  out: ByteSink,
+  framing: Framing,
   source: ByteSource,
+  to: ByteSink,
+  { hooks, readsUsage }: RespondOptions,
 ): ByteSink {
-  if (exchange.req.dialect === 'http' && hooks.length === 0) return out
-  // Encoded though it was asked for plain, and nobody has to see it: there are no frames to be found in it.
-  if (hooks.length === 0 && exchange.res.header('content-encoding') !== undefined) return out
-  const reader =
-    readsUsage && exchange.req.dialect !== 'http' ? exchange.dialect.usageReader() : undefined
+  const isLlmStream = framing === 'events' && exchange.req.dialect !== 'http'
+  const reader = readsUsage && isLlmStream ? exchange.dialect.usageReader() : undefined
   if (reader) exchange.streamUsage = () => reader.usage()
-  return guarded(new EventPipe(exchange, hooks, reader, out), source, out)
+  return new EventPipe({ exchange, hooks, framing, reader, source, to })
 }
 
-/** A hook or a parser that throws ends the stream as a broken one, and the upstream with it. */
-function guarded(pipe: ByteSink, source: ByteSource, out: ByteSink): ByteSink {
-  let isBroken = false
-  function fail(cause: unknown): void {
-    isBroken = true
-    const [error] = toGatewayError(cause)
-    out.error(error)
-    source.abort(error)
-  }
-  return {
-    data(chunk) {
-      if (isBroken) return false
-      try {
-        return pipe.data(chunk)
-      } catch (cause) {
-        fail(cause)
-        return false
-      }
+/** Collects a stream that a step has made of what is no stream by its type, such as JSON, for the hooks. */
+function gather(exchange: LiveExchange, source: ByteSource, options: RespondOptions): void {
+  const { res } = exchange
+  let pieces: Buffer[] = []
+  let size = 0
+  exchange.cancel = (reason) => source.abort(reason)
+  source.pipe({
+    data(piece) {
+      size += piece.length
+      pieces.push(piece)
+      if (size <= MAX_GATHERED) return true
+      pieces = []
+      source.abort(
+        new GatewayError(
+          'ANSWER_TOO_LARGE',
+          `the answer is longer than the ${MAX_GATHERED} bytes that may be read as a whole`,
+        ),
+      )
+      return false
     },
     end() {
-      if (isBroken) return
-      try {
-        pipe.end()
-      } catch (cause) {
-        fail(cause)
-      }
+      res.bytes = Buffer.concat(pieces, size)
+      respond(exchange, options)
     },
-    error(cause) {
-      if (!isBroken) pipe.error(cause)
-    },
-  }
+    error: options.onFailed,
+  })
+  if (exchange.ended) source.abort(exchange.ended)
 }
+
+/** A stream of JSON or markup that a step has made is read up to this size. Bytes. */
+const MAX_GATHERED = 16 * 1024 * 1024
 
 /** The client's end of a stream: writes, and asks the source to wait while the client is slow. */
 class ClientSink implements ByteSink {

@@ -7,7 +7,7 @@ import { assertAnswered, takesPart } from './chain.ts'
 import { LiveExchange, LiveRequest, LiveResponse } from './exchange.ts'
 import type { Generation, LiveRoute } from './generation.ts'
 import type { Arrival } from './listener.ts'
-import { respond, respondError, toGatewayError } from './respond.ts'
+import { isOver, respond, respondError, toGatewayError } from './respond.ts'
 import { findRoute } from './routes.ts'
 import { Deadlines, type Timed } from '../upstream/deadlines.ts'
 import type { LiveStep } from './step.ts'
@@ -124,6 +124,7 @@ function answer(exchange: LiveExchange, route: LiveRoute, log: Logger): void {
           log.warn('answer cut', { id: exchange.id, code: error.code, err: error })
         }
       },
+      onFailed: (cause) => answerError(exchange, cause, log),
     })
   } catch (cause) {
     answerError(exchange, cause, log)
@@ -149,11 +150,6 @@ export function answerError(exchange: LiveExchange, cause: unknown, log: Logger)
     log.error('error could not be answered', { id: exchange.id, err })
     exchange.res.raw.destroy()
   }
-}
-
-/** True where the client is gone, or has been answered already. */
-function isOver({ res: { raw } }: LiveExchange): boolean {
-  return raw.destroyed || raw.writableEnded
 }
 
 /** Nobody will read it: what a step has opened for it is closed. */

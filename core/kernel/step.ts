@@ -61,6 +61,7 @@ export function applyResponsePatch(exchange: LiveExchange, patch: ResponsePatch)
   }
 }
 
-function denied({ code = 'DENIED', message, ...options }: Denial): GatewayError {
+/** A refusal that a hook returned, as the error that it is. */
+export function denied({ code = 'DENIED', message, ...options }: Denial): GatewayError {
   return new GatewayError(code, message, options)
 }

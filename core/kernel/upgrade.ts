@@ -124,6 +124,7 @@ class Upgrade {
           readsUsage: false,
           bufferedBytes: this.#route.bufferedBytes,
           onCut: () => {},
+          onFailed: () => {},
         })
       }
       this.#relay(session)
@@ -153,14 +154,20 @@ class Upgrade {
       limits,
       writeMs: timeouts.writeMs,
       makePassage: steps.length === 0 ? splice(limits) : showMessages(exchange, steps, limits),
-      onEnd: (end, bytes) => {
+      onEnd: (end, bytes, error) => {
+        exchange.error ??= error
         exchange.requestBytes = bytes.fromClient
         exchange.responseBytes = bytes.fromUpstream
         settle(exchange, this.#route, end, this.#options.log)
       },
     })
     // Told by a reload or a shutdown that it must end.
-    exchange.cancel = (reason) => session.close(CLOSE.restart, reason.message)
+    exchange.cancel = (reason) =>
+      session.close(
+        CLOSE.restart,
+        reason.message,
+        reason instanceof GatewayError ? reason : undefined,
+      )
     if (exchange.ended) exchange.cancel(exchange.ended)
   }
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 
 /** WebSocket close codes that the gateway sends (RFC 6455 §7.4.1 and the IANA registry). */
 export const CLOSE = {
+  normal: 1000,
   goingAway: 1001,
   protocolError: 1002,
   invalidText: 1007,

@@ -5,11 +5,13 @@ import type { ClientDialect } from '../dialects/dialect.ts'
 import { GatewayError } from '../errors.ts'
 import type { AnswerHeaders, Consumer, Outcome } from '../exchange.ts'
 import { assertAnswered, compileChain, takesPart } from '../kernel/chain.ts'
-import { EventPipe, showWhole } from '../kernel/events.ts'
+import { EventPipe } from '../kernel/events.ts'
 import { LiveExchange, LiveRequest, LiveResponse } from '../kernel/exchange.ts'
 import { createContexts } from '../kernel/koa.ts'
 import { publicError } from '../kernel/respond.ts'
 import type { LiveStep } from '../kernel/step.ts'
+import { showWhole } from '../kernel/whole.ts'
+import type { ByteSink } from '../kit/byte-source.ts'
 import type { Json, JsonObject } from '../kit/json.ts'
 import { SseParser } from '../kit/sse.ts'
 import { answerWith, parsedOr, seenOf, type SeenRequest, type Upstream } from './script.ts'
@@ -75,7 +77,7 @@ export async function runRequest(
     const chain = await chainOf(step, upstream, seen)
     await chain(exchange)
     assertAnswered(exchange)
-    const written = writeAnswer(exchange, takesPart(exchange, 0) ? [step] : [])
+    const written = await writeAnswer(exchange, takesPart(exchange, 0) ? [step] : [])
     sent = written.sent
     error = written.error
   } catch (cause) {
@@ -170,28 +172,30 @@ async function chainOf(step: LiveStep, upstream: Upstream, seen: SeenRequest[]) 
   }
 }
 
-function writeAnswer(
+async function writeAnswer(
   exchange: LiveExchange,
   hooks: readonly LiveStep[],
-): { sent: Buffer[]; error: GatewayError | undefined } {
+): Promise<{ sent: Buffer[]; error: GatewayError | undefined }> {
   const { res, dialect } = exchange
   if (!res.isStream) {
-    showWhole(exchange, hooks)
+    await showWhole(exchange, hooks)
     return { sent: [], error: undefined }
   }
   const sent: Buffer[] = []
-  let error: GatewayError | undefined
   const reader = exchange.req.dialect === 'http' ? undefined : dialect.usageReader()
   if (reader) exchange.streamUsage = () => reader.usage()
-  const pipe = new EventPipe(exchange, hooks, reader, {
+  const source = res.takeStream()
+  const over = Promise.withResolvers<Error | undefined>()
+  const to: ByteSink = {
     data: (chunk) => sent.push(chunk) > 0,
-    end: () => undefined,
-    error: (cause) => {
-      error = failureOf(cause)
-      sent.push(Buffer.from(dialect.renderStreamError(publicError(error, exchange.id))))
-    },
-  })
-  res.takeStream().pipe(pipe)
+    end: () => over.resolve(undefined),
+    error: (cause) => over.resolve(cause),
+  }
+  source.pipe(new EventPipe({ exchange, hooks, framing: 'events', reader, source, to }))
+  const cause = await over.promise
+  if (cause === undefined) return { sent, error: undefined }
+  const error = failureOf(cause)
+  sent.push(Buffer.from(dialect.renderStreamError(publicError(error, exchange.id))))
   return { sent, error }
 }
 

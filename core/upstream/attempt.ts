@@ -5,6 +5,7 @@ import { GatewayError } from '../errors.ts'
 import type { AnswerHeaders } from '../exchange.ts'
 import type { ByteSink, ByteSource } from '../kit/byte-source.ts'
 import { formatDuration } from '../kit/duration.ts'
+import { isEventStream, streamedTextOf } from '../kit/media-types.ts'
 import { answerHead, type ReceivedHeaders } from './answer-head.ts'
 import type { Connection, Connections, Task } from './connections.ts'
 import type { Deadlines, Timed } from './deadlines.ts'
@@ -158,7 +159,7 @@ export class HttpAttempt implements Attempt, ByteSource, Task, Timed, Dispatcher
     if (isEmpty) return
     const length = received['content-length']
     if (typeof length === 'string') this.#expectedBytes = Number(length)
-    const isEvents = isEventStream(headers['content-type'])
+    const isEvents = this.#arrivesInPieces(headers)
     if (request.mustBuffer && !isEvents) {
       if (this.#expectedBytes > request.bufferUpTo) this.#refuseSize()
       return
@@ -172,6 +173,15 @@ export class HttpAttempt implements Attempt, ByteSource, Task, Timed, Dispatcher
     }
     this.#isStreamed = true
     this.#settle(this)
+  }
+
+  /** Event streams, and where it is read in pieces also JSON by line and plain text of no known length. */
+  #arrivesInPieces(headers: AnswerHeaders): boolean {
+    const type = String(headers['content-type'] ?? '')
+    if (isEventStream(type)) return true
+    if (!this.#plan.request.readsPieces || headers['content-encoding'] !== undefined) return false
+    const streamed = streamedTextOf(type)
+    return streamed === 'lines' || (streamed === 'text' && this.#expectedBytes < 0)
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -377,10 +387,6 @@ async function ignoreFailure(promise: Promise<unknown>): Promise<void> {
   } catch {
     // Who awaits the answer hears of it; this is only not to be an unhandled rejection.
   }
-}
-
-function isEventStream(contentType: string | string[] | undefined): boolean {
-  return typeof contentType === 'string' && /^text\/event-stream\b/i.test(contentType)
 }
 
 function text(ms: number): string {

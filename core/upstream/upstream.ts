@@ -30,6 +30,8 @@ export interface UpstreamRequest {
   readonly bufferUpTo: number
   /** True where a step reads the answer: collected whole up to `bufferUpTo`, decompressed, else ANSWER_TOO_LARGE. Event streams stay streams. */
   readonly mustBuffer: boolean
+  /** True where JSON by line, and plain text of no known length, are streams too. */
+  readonly readsPieces?: boolean
   /** Positions of the endpoint and the key to use; chosen in turn where undefined. */
   readonly endpoint: number | undefined
   readonly key: number | undefined

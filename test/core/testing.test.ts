@@ -268,10 +268,10 @@ describe('testPlugin', () => {
       ],
     }))
     const tested = await testPlugin(plugin)
-    expect(tested.message('client', '{"a":1}')).toEqual({
+    expect(await tested.message('client', '{"a":1}')).toEqual({
       json: { from: 'client', echo: { a: 1 } },
     })
-    expect(tested.message('upstream', Buffer.from([1]))).toBeNull()
+    expect(await tested.message('upstream', Buffer.from([1]))).toBeNull()
     expect(await tested.admin('GET', '/keys/a%20b?full=1')).toEqual({
       body: { id: 'a b', full: '1' },
     })

@@ -238,14 +238,6 @@ test.each([
   expect(messages).toEqual(onError === 'open' ? ['break'] : [])
 })
 
-test('a message hook that returns a promise is a broken step', async () => {
-  const url = await startSockets(echo)
-  const late = step('late', { message: (() => Promise.reject(new Error('late'))) as never })
-  const socket = await open(await start(url, '[late: { onError: closed }]', [late]))
-  socket.send('hi')
-  expect((await once(socket, 'close'))[0]).toBe(1011)
-})
-
 test('a refusal that the upstream cuts is the upstream at fault', async () => {
   const http = createServer().on('upgrade', (_, socket) => {
     socket.write('HTTP/1.1 403 Forbidden\r\ncontent-length: 400\r\n\r\nno')
