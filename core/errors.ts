@@ -60,6 +60,11 @@ export const ERRORS = {
     title: 'The answer is too large to be read as a whole',
   },
   OVERLOADED: { status: 503, source: 'gateway', title: 'The gateway is overloaded' },
+  STORE_UNAVAILABLE: {
+    status: 503,
+    source: 'gateway',
+    title: 'The store that the gateway counts in cannot be reached',
+  },
   SHUTTING_DOWN: { status: 503, source: 'gateway', title: 'The gateway is shutting down' },
   EXCHANGE_TIMEOUT: {
     status: 504,

@@ -32,6 +32,14 @@ export type { ByteSink, ByteSource } from './kit/byte-source.ts'
 export type { Json, JsonObject } from './kit/json.ts'
 export { Secret } from './kit/secret.ts'
 export type * from './store/store.ts'
+export { Reservations, tokensUsed } from './store/reservations.ts'
+export type {
+  Estimate,
+  Hold,
+  OnStoreError,
+  ReservationsOptions,
+  Reserved,
+} from './store/reservations.ts'
 export { StoreUnavailable } from './store/unavailable.ts'
 
 /** Something that one step establishes and later steps build on, such as `consumer`. */
@@ -55,10 +63,6 @@ export interface Plugin<S extends OptionsSchema = OptionsSchema> {
   readonly writes?: readonly Part[] | ((options: Infer<S>) => readonly Part[])
   /** How often, at most, it calls `next`; absent means once. More than once means a new attempt each time. */
   readonly attempts?: (options: Infer<S>) => number
-  /** Upstreams that its options name, with the path of the option: they are checked, and are the routes' own. */
-  readonly upstreams?: (
-    options: Infer<S>,
-  ) => readonly { readonly name: string; readonly path: readonly (string | number)[] }[]
   /** True where no exchange gets past this step, so that one below it is a mistake. */
   readonly ends?: (options: Infer<S>) => boolean
   /** `charges`: spends per call, so it must not stand below a step that retries. `redacts`: hides, so it must not stand below a step that stores. */
@@ -172,8 +176,16 @@ export interface FetchAnswer {
  * step are gone, and a late call does nothing.
  */
 export interface Host {
-  /** The step's plugin and id, for messages. */
-  readonly step: { readonly plugin: string; readonly id: string; readonly place: string }
+  /**
+   * The step's plugin and id, for messages. `identity` is the same across reloads, and in every process with the same
+   * config: for keys of what this step alone counts or keeps.
+   */
+  readonly step: {
+    readonly plugin: string
+    readonly id: string
+    readonly place: string
+    readonly identity: string
+  }
   /** Milliseconds since 1970. */
   now(): number
   /** From 0 up to 1. */
@@ -185,6 +197,8 @@ export interface Host {
     /** Values of this plugin; `name` keeps several sorts apart. */
     keyValue(name?: string): KeyValue
     readonly counters: Counters
+    /** Counters of this process alone: for a step that goes on while the store is down. */
+    readonly local: Counters
     readonly ledger: Ledger
     /** Messages between the instances of this plugin, on all nodes that share the store; `name` keeps several sorts apart. */
     channel(name?: string): Channel
@@ -192,8 +206,6 @@ export interface Host {
   readonly upstreams: {
     readonly names: readonly string[]
     endpoints(name: string): readonly string[]
-    /** How many keys it has. */
-    keys(name: string): number
   }
   /**
    * One HTTP request, answered whole up to `limitBytes`. No redirects. Private addresses are refused unless the

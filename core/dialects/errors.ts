@@ -38,6 +38,7 @@ const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'UPSTREAM_PROTOCOL',
   'UPSTREAM_TIMEOUT',
   'OVERLOADED',
+  'STORE_UNAVAILABLE',
   'SHUTTING_DOWN',
 ])
 

@@ -5,7 +5,6 @@ import { DIALECTS } from '../dialects/index.ts'
 import type { GatewayError } from '../errors.ts'
 import type {
   AnswerHeaders,
-  AttemptOptions,
   Consumer,
   Context,
   Exchange,
@@ -15,7 +14,6 @@ import type {
   UpstreamView,
 } from '../exchange.ts'
 import type { ByteSource } from '../kit/byte-source.ts'
-import type { Tried } from '../upstream/upstream.ts'
 import { type Json, jsonOf, type JsonObject } from '../kit/json.ts'
 import type { LimitedBody } from './body.ts'
 import { parseQuery } from './normalise.ts'
@@ -32,6 +30,9 @@ export const BODY_FIELDS = [
   'etag',
   'accept-ranges',
 ]
+
+/** How long an exchange may take where no upstream says so. */
+export const DEFAULT_TOTAL_MS = 600_000
 
 const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze(Object.create(null))
 
@@ -276,6 +277,7 @@ export class LiveExchange implements Exchange {
   readonly env: Readonly<Record<string, string>>
   readonly now: number
   readonly startedAt: number = performance.now()
+  readonly deadline: number
   consumer: Consumer | undefined
   upstream: UpstreamView | undefined
   /** The generation that answers for it; set when a route was found. */
@@ -284,12 +286,6 @@ export class LiveExchange implements Exchange {
   ctx: Context | undefined
   /** The upstream that a step chose over the routing rule. */
   chosen: string | undefined
-  /** The model that a step chose, in the upstream's own words. */
-  chosenModel: string | undefined
-  /** How long a step lets an attempt take to begin its answer. */
-  firstByteMs: number | undefined
-  /** Endpoints and keys of earlier attempts, by upstream: the next one goes elsewhere where it can. */
-  tried: Map<string, Tried> | undefined
   /** How many steps the answer passes on its way up: the position of whoever answered. */
   depth = 0
   /** How many steps were entered: these hear `done`. */
@@ -327,6 +323,8 @@ export class LiveExchange implements Exchange {
     res: LiveResponse
     env: Readonly<Record<string, string>>
     now: number
+    /** How long it may take. */
+    totalMs?: number
   }) {
     this.id = init.id
     this.route = init.route
@@ -334,6 +332,7 @@ export class LiveExchange implements Exchange {
     this.res = init.res
     this.env = init.env
     this.now = init.now
+    this.deadline = init.now + (init.totalMs ?? DEFAULT_TOTAL_MS)
   }
 
   get vars(): JsonObject {
@@ -371,18 +370,8 @@ export class LiveExchange implements Exchange {
     return this.#controller.signal
   }
 
-  nextAttempt(options: AttemptOptions): void {
-    if (options.upstream !== undefined) this.chosen = options.upstream
-    if ('model' in options) this.chosenModel = options.model
-    if (options.firstByteMs !== undefined) this.firstByteMs = options.firstByteMs
-  }
-
-  get canReplay(): boolean {
-    return this.upload === undefined
-  }
-
-  wrapStream(wrap: (source: ByteSource) => ByteSource): void {
-    this.res.stream = wrap(this.res.takeStream())
+  useUpstream(name: string): void {
+    this.chosen = name
   }
 
   /** Ends the exchange for whoever still works on it; the first reason stays. */

@@ -5,7 +5,7 @@ import type { Config, PluginCatalog, ServerConfig } from '../config/model.ts'
 import { ConfigError, formatProblem, type Problem } from '../config/problems.ts'
 import { GatewayError } from '../errors.ts'
 import type { Logger } from '../sdk.ts'
-import { openStore } from '../store/open.ts'
+import { openLocalCounters, openStore } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
 import { guardedFetch } from '../upstream/fetch.ts'
 import { openUpstream, warmUp } from '../upstream/upstreams.ts'
@@ -133,6 +133,7 @@ class LiveGateway implements Gateway {
         metrics,
         events,
         store: this.#store,
+        localCounters: openLocalCounters(now),
         fetch: (url, request, trusted) =>
           guardedFetch(url, request ?? {}, { isTrusted: (host) => trusted.has(host) }),
         folder: dirname(resolve(cwd, this.#options.file)),

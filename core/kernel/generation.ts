@@ -6,7 +6,7 @@ import type { AdminRoute } from '../sdk.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { type Chain, compileChain } from './chain.ts'
 import { createDeliver, type LiveUpstream } from './deliver.ts'
-import type { LiveExchange } from './exchange.ts'
+import { DEFAULT_TOTAL_MS, type LiveExchange } from './exchange.ts'
 import { type HostServices, openHost } from './host.ts'
 import { createContexts, type MakeContext } from './koa.ts'
 import { withFields } from './log.ts'
@@ -29,6 +29,8 @@ export interface LiveRoute extends RouteMatcher {
   readonly upstreams: ReadonlyMap<string, LiveUpstream>
   /** Bytes of an answer that may wait for a slow client. */
   readonly bufferedBytes: number
+  /** How long an exchange may take: the route's timeout, or the longest of its upstreams'. */
+  readonly totalMs: number
 }
 
 /** How long the last exchanges may take to end after they were cut. Milliseconds. */
@@ -175,7 +177,10 @@ export class GenerationFactory {
 
   /** The live steps by identity and fingerprint: those that several routes share are one. */
   async #liveSteps(config: Config, held: Held): Promise<Map<string, LiveStep>> {
-    const services = { ...this.#services, upstreams: config.upstreams }
+    const endpoints = new Map(
+      [...config.upstreams].map(([name, { endpoints }]) => [name, endpoints.map(({ url }) => url)]),
+    )
+    const services = { ...this.#services, upstreams: endpoints }
     const live = new Map<string, LiveStep>()
     const problems: Problem[] = []
     const tried = new Set<string>()
@@ -242,11 +247,18 @@ export class GenerationFactory {
       plan,
       chain,
       upstreams,
+      totalMs: totalOf(route, upstreams),
       bufferedBytes: server.limits.bufferedBytes,
       chunkSteps: positions(steps, ({ hooks }) => Boolean(hooks.chunk ?? hooks.flush)),
       messageSteps: positions(steps, ({ hooks }) => Boolean(hooks.message)),
     }
   }
+}
+
+function totalOf(route: RouteConfig, upstreams: ReadonlyMap<string, LiveUpstream>): number {
+  if (route.timeoutMs !== undefined) return route.timeoutMs
+  const totals = route.upstreams.map((name) => upstreams.get(name)?.config.timeouts.totalMs ?? 0)
+  return totals.length === 0 ? DEFAULT_TOTAL_MS : Math.max(...totals)
 }
 
 /** What a generation holds of the pools, so that it can be given back. */

@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events'
-import type { StepConfig, UpstreamConfig } from '../config/model.ts'
+import type { StepConfig } from '../config/model.ts'
 import type { JsonObject } from '../kit/json.ts'
 import type { Events, FetchAnswer, Host, Logger } from '../sdk.ts'
-import type { Channel, Store } from '../store/store.ts'
+import type { Channel, Counters, Store } from '../store/store.ts'
 import { loadModule } from './load-module.ts'
 import { withFields } from './log.ts'
 import type { MetricRegistry } from './metrics.ts'
@@ -15,8 +15,10 @@ export interface HostServices {
   readonly metrics: MetricRegistry
   readonly events: EventBus
   readonly store: Store
-  /** Of the generation that is being made. */
-  readonly upstreams: ReadonlyMap<string, Pick<UpstreamConfig, 'endpoints' | 'keys'>>
+  /** Counters of this process alone. */
+  readonly localCounters: Counters
+  /** Base URLs by upstream name, of the generation that is being made. */
+  readonly upstreams: ReadonlyMap<string, readonly string[]>
   readonly fetch: (
     url: string,
     options: Parameters<Host['fetch']>[1],
@@ -61,7 +63,7 @@ export interface OpenHost {
 /** Makes the host of one live step. */
 export function openHost(step: StepConfig, services: HostServices): OpenHost {
   const { now, random, store, folder } = services
-  const { plugin, id, place } = step
+  const { plugin, id, place, identity } = step
   const log = withFields(services.log, { plugin: plugin.name, step: id })
   const controller = new AbortController()
   const { signal } = controller
@@ -105,7 +107,7 @@ export function openHost(step: StepConfig, services: HostServices): OpenHost {
   }
 
   const host: Host = {
-    step: { plugin: plugin.name, id, place },
+    step: { plugin: plugin.name, id, place, identity },
     now,
     random,
     log,
@@ -114,13 +116,13 @@ export function openHost(step: StepConfig, services: HostServices): OpenHost {
     store: {
       keyValue: (name = '') => store.keyValue(`${plugin.name}/${name}`),
       counters: store.counters,
+      local: services.localCounters,
       ledger: store.ledger,
       channel: (name = '') => openChannel(store.channel(`${plugin.name}/${name}`)),
     },
     upstreams: {
       names: [...services.upstreams.keys()],
-      endpoints: (name) => services.upstreams.get(name)?.endpoints.map(({ url }) => url) ?? [],
-      keys: (name) => services.upstreams.get(name)?.keys.length ?? 0,
+      endpoints: (name) => services.upstreams.get(name) ?? [],
     },
     async fetch(url, options) {
       signal.throwIfAborted()

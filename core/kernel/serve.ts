@@ -49,6 +49,7 @@ export function serve(
     res,
     env,
     now: startedAt,
+    totalMs: route.totalMs,
   })
   generation.enter(exchange, route)
   rawResponse.once('close', () => over(exchange, route, log))
@@ -209,6 +210,7 @@ function outcomeOf(exchange: LiveExchange, end: Outcome['end']): Outcome {
     end,
     status: res.status,
     error,
+    attempts: exchange.attempts,
     durationMs: performance.now() - startedAt,
     firstByteMs: firstByteAt === undefined ? undefined : firstByteAt - startedAt,
     requestBytes: exchange.upload?.received ?? exchange.requestBytes,

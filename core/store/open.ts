@@ -1,5 +1,6 @@
 import { MEMORY_BOUNDS, MemoryStore, type MemoryBounds } from './memory/memory.ts'
-import type { Store } from './store.ts'
+import { MemoryCounters } from './memory/counters.ts'
+import type { Counters, Store } from './store.ts'
 
 /** What a store needs from outside. */
 export interface StoreOptions {
@@ -25,4 +26,9 @@ export async function openStore(url: string, { now, bounds }: StoreOptions): Pro
   throw new RangeError(
     `unknown store ${JSON.stringify(scheme)}, expected memory: or sqlite:PATH\n  hint: sqlite:./data/sluice.db keeps what must survive a restart`,
   )
+}
+
+/** Counters of this process alone, for steps that go on while the store is down. */
+export function openLocalCounters(now: () => number): Counters {
+  return new MemoryCounters(now, MEMORY_BOUNDS)
 }

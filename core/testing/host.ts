@@ -2,6 +2,7 @@ import type { JsonObject } from '../kit/json.ts'
 import { EventBus } from '../kernel/host.ts'
 import { MetricRegistry } from '../kernel/metrics.ts'
 import type { FetchAnswer, Host, Logger } from '../sdk.ts'
+import { openLocalCounters } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
 import type { TestClock } from './clock.ts'
 
@@ -56,6 +57,7 @@ export function openTestHost(options: TestHostOptions): TestHost {
   const bus = new EventBus(log)
   const emitted: { name: string; data: JsonObject }[] = []
   const controller = new AbortController()
+  const local = openLocalCounters(() => clock.now)
   const undo: (() => void)[] = []
   const until = (takeBack: () => void) => {
     undo.push(takeBack)
@@ -63,7 +65,7 @@ export function openTestHost(options: TestHostOptions): TestHost {
   }
 
   const host: Host = {
-    step: { plugin, id: plugin, place: 'pipelines.test[0]' },
+    step: { plugin, id: plugin, place: 'pipelines.test[0]', identity: plugin },
     now: () => clock.now,
     random,
     log,
@@ -78,6 +80,7 @@ export function openTestHost(options: TestHostOptions): TestHost {
     store: {
       keyValue: (name = '') => store.keyValue(`${plugin}/${name}`),
       counters: store.counters,
+      local,
       ledger: store.ledger,
       channel: (name = '') => {
         const channel = store.channel(`${plugin}/${name}`)
@@ -90,7 +93,6 @@ export function openTestHost(options: TestHostOptions): TestHost {
     upstreams: {
       names: upstreams,
       endpoints: (name) => (upstreams.includes(name) ? [`http://${name}.test`] : []),
-      keys: (name) => (upstreams.includes(name) ? 1 : 0),
     },
     fetch: async (...request) => fetch(...request),
     every: (ms, callback) => until(clock.start(ms, ms, callback)),

@@ -90,6 +90,7 @@ export async function runRequest(
       error === undefined ? 'completed' : error.code === 'UPSTREAM_CUT' ? 'upstream-cut' : 'error',
     status: exchange.res.status,
     error,
+    attempts: exchange.attempts,
     durationMs: now() - exchange.now,
     firstByteMs: now() - exchange.now,
     requestBytes: exchange.req.bytes?.length ?? 0,

@@ -40,11 +40,12 @@ export function frozen<T>(value: T): T {
 }
 
 function exchangeView(exchange: LiveExchange): ExchangeView {
-  const { id, route, env, now } = exchange
+  const { id, route, env, now, deadline } = exchange
   return Object.freeze({
     id,
     route,
     now,
+    deadline,
     env: frozen({ ...env }),
     get req() {
       return requestView(exchange)

@@ -6,7 +6,7 @@ import { GatewayError } from '../../errors.ts'
 import { EventBus, type HostServices, openHost } from '../../kernel/host.ts'
 import { MetricRegistry } from '../../kernel/metrics.ts'
 import type { Hooks, Logger } from '../../sdk.ts'
-import { openStore } from '../../store/open.ts'
+import { openLocalCounters, openStore } from '../../store/open.ts'
 import { createRequestHead } from '../../upstream/request-head.ts'
 import type { Upstream, UpstreamRequest } from '../../upstream/upstream.ts'
 
@@ -31,7 +31,10 @@ export async function openOfflineWorld(config: Config, cwd: string): Promise<Off
     metrics: new MetricRegistry(),
     events: new EventBus(SILENT),
     store,
-    upstreams: config.upstreams,
+    localCounters: openLocalCounters(now),
+    upstreams: new Map(
+      [...config.upstreams].map(([name, { endpoints }]) => [name, endpoints.map(({ url }) => url)]),
+    ),
     fetch: (url) =>
       Promise.reject(new Error(`it asks ${new URL(url).host}, and explain uses no network`)),
     folder: dirname(resolve(cwd, config.file)),

@@ -91,7 +91,12 @@ test('two steps hear each other, and each has its own values in the store', asyn
 test('a step knows its place, the upstreams and the clock, and loads what lies beside the config', async () => {
   const { gateway, hosts } = await start()
   const host = hosts[0]!
-  expect(host.step).toEqual({ plugin: 'probe', id: 'probe', place: 'routes[0].pipeline[0]' })
+  expect(host.step).toEqual({
+    plugin: 'probe',
+    id: 'probe',
+    place: 'routes[0].pipeline[0]',
+    identity: 'routes.a.probe',
+  })
   expect(host.upstreams.names).toEqual(['up'])
   expect(host.upstreams.endpoints('up')).toEqual(['http://127.0.0.1:1/base'])
   expect(host.upstreams.endpoints('none')).toEqual([])
