@@ -6,7 +6,7 @@ const LOADERS: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
   filter: () => import('./filter/filter.ts'),
   koa: () => import('./koa/koa.ts'),
   logging: () => import('./logging/logging.ts'),
-  retryPolicy: () => import('./retryPolicy/retryPolicy.ts'),
+  rateLimiting: () => import('./rateLimiting/rateLimiting.ts'),
   transformers: () => import('./transformers/transformers.ts'),
 }
 

@@ -22,8 +22,6 @@ export interface Declared {
   readonly attempts: number
   readonly ends: boolean
   readonly protocols: readonly ('http' | 'websocket')[]
-  /** Upstreams that its options name, and where. */
-  readonly upstreams: readonly { readonly name: string; readonly path: Segments }[]
   /** True for a step that may hand what it stores to any consumer. */
   readonly isShared: boolean
 }
@@ -182,7 +180,6 @@ function unknownOf({ provides = [] }: Plugin): Declared {
     attempts: 1,
     ends: false,
     protocols: BOTH,
-    upstreams: [],
     isShared: true,
   }
 }
@@ -228,7 +225,6 @@ function declaredBy(plugin: Plugin, options: unknown, faults: Fault[]): Declared
       attempts: plugin.attempts?.(given) ?? 1,
       ends: plugin.ends?.(given) ?? false,
       protocols: plugin.protocols?.(given) ?? BOTH,
-      upstreams: plugin.upstreams?.(given) ?? [],
       isShared: (options as { shared?: unknown }).shared === true,
     }
   } catch (cause) {

@@ -2,9 +2,10 @@ import type { Json } from '../kit/json.ts'
 
 /**
  * A part of an exchange that is only made available when somebody says that they read it. `request.model` is for
- * the kernel: it may find the model without parsing the body.
+ * the kernel: it may find the model without parsing the body. `usage` is for who cannot do without the tokens: an
+ * upstream that tells them only when asked is asked.
  */
-export type Part = 'request.body' | 'request.model' | 'response.body'
+export type Part = 'request.body' | 'request.model' | 'response.body' | 'usage'
 
 /**
  * What an expression is evaluated against: the roots by name. An exchange is a scope; `chunk` and `msg` are

@@ -41,3 +41,15 @@ export function isPublicAddress(ip: string): boolean {
 
 /** Where all IPv6 addresses are that have been handed out so far (RFC 4291 §2.4). */
 const GLOBAL_UNICAST = ipaddr.parseCIDR('2000::/3')
+
+/**
+ * What one client can be told apart by: an IPv4 address, or the /64 network of an IPv6 one, since every host is given
+ * at least that much (RFC 6177) and may call from any address in it.
+ */
+export function clientNetwork(ip: string): string {
+  if (!ip.includes(':') || !ipaddr.isValid(ip)) return ip
+  const address = ipaddr.process(ip)
+  if (address.kind() === 'ipv4') return address.toString()
+  const groups = (address as ipaddr.IPv6).parts.slice(0, 4).map((part) => part.toString(16))
+  return `${groups.join(':')}::/64`
+}
