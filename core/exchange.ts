@@ -89,8 +89,12 @@ export interface Exchange {
   readonly deadline: number
   /** Aborted when the client leaves, the timeout of the route passes, a reload or shutdown cuts it, or it is over. Made on first use. */
   readonly signal: AbortSignal
-  /** Chooses the upstream by name, over the routing rule. */
-  useUpstream(name: string): void
+  /** Says how the attempts from now on are made; what is left out stays as it was said last. For `handle`. */
+  nextAttempt(options: AttemptOptions): void
+  /** False where the body was too large to be kept, so that there can be no second attempt. */
+  readonly canReplay: boolean
+  /** Puts a source in the place of the answer's stream that reads from it. For `handle`; not where there is no stream. */
+  wrapStream(wrap: (source: ByteSource) => ByteSource): void
   /**
    * Takes the place of the answer's body; whatever was there is given up. For `handle`. Where nothing has answered
    * yet the status is 404, as in Koa, so set that too; the same goes for `res.body`.
@@ -98,10 +102,20 @@ export interface Exchange {
   stream: ByteSource | undefined
 }
 
+/** What may be said of an attempt before it is made. */
+export interface AttemptOptions {
+  /** The upstream's name, over the routing rule. */
+  readonly upstream?: string
+  /** The model to ask for in the upstream's own words, over its aliases; undefined for the one that the request names. */
+  readonly model?: string | undefined
+  /** How long the answer's head may take, where the upstream allows for more. Milliseconds. */
+  readonly firstByteMs?: number
+}
+
 /** An exchange as hooks get it: to look at. What a hook wants changed, it returns as a patch. */
 export type ExchangeView = {
   readonly [
-    K in keyof Omit<Exchange, 'stream' | 'useUpstream' | 'signal'>
+    K in keyof Omit<Exchange, 'stream' | 'nextAttempt' | 'canReplay' | 'wrapStream' | 'signal'>
   ]: Exchange[K] extends object ? Readonly<Exchange[K]> : Exchange[K]
 }
 

@@ -63,6 +63,10 @@ export interface Plugin<S extends OptionsSchema = OptionsSchema> {
   readonly writes?: readonly Part[] | ((options: Infer<S>) => readonly Part[])
   /** How often, at most, it calls `next`; absent means once. More than once means a new attempt each time. */
   readonly attempts?: (options: Infer<S>) => number
+  /** Upstreams that its options name, with the path of the option: they are checked, and are the routes' own. */
+  readonly upstreams?: (
+    options: Infer<S>,
+  ) => readonly { readonly name: string; readonly path: readonly (string | number)[] }[]
   /** True where no exchange gets past this step, so that one below it is a mistake. */
   readonly ends?: (options: Infer<S>) => boolean
   /** `charges`: spends per call, so it must not stand below a step that retries. `redacts`: hides, so it must not stand below a step that stores. */
@@ -206,6 +210,8 @@ export interface Host {
   readonly upstreams: {
     readonly names: readonly string[]
     endpoints(name: string): readonly string[]
+    /** How many keys it has. */
+    keys(name: string): number
   }
   /**
    * One HTTP request, answered whole up to `limitBytes`. No redirects. Private addresses are refused unless the

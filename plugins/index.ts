@@ -7,6 +7,7 @@ const LOADERS: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
   koa: () => import('./koa/koa.ts'),
   logging: () => import('./logging/logging.ts'),
   rateLimiting: () => import('./rateLimiting/rateLimiting.ts'),
+  retryPolicy: () => import('./retryPolicy/retryPolicy.ts'),
   transformers: () => import('./transformers/transformers.ts'),
 }
 

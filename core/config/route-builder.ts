@@ -12,6 +12,7 @@ import { buildMatch, buildRouting, checkDialects, clientDialects, dialectOf } fr
 import type { Infer } from './schema.ts'
 import type { CheckedStep, StepChecker } from './steps.ts'
 import type { Segments } from './tree.ts'
+import { unknownHint } from './wording.ts'
 
 type Options = Infer<typeof GATEWAY.properties.routes.items>
 
@@ -60,7 +61,9 @@ export function buildRoute(
   const steps = applyOverride(checked, written, override, place, id, checker, problems)
   const match = buildMatch(options, at, problems)
   const routing = buildRouting(options.upstream, at, upstreams, byModel, compiler, problems)
-  const dialect = dialectOf(options.dialect, match, routing, upstreams)
+  const named = namedUpstreams(steps, upstreams, problems)
+  const names = [...new Set([...routing.names, ...named])]
+  const dialect = dialectOf(options.dialect, match, { ...routing, names }, upstreams)
   checkDialects(clientDialects(dialect, match), routing, upstreams, at, problems)
   // A step whose plugin could not be loaded may be the one that answers.
   const answers = checked.length < written.length || steps.some(({ declared }) => declared.ends)
@@ -82,20 +85,33 @@ export function buildRoute(
       dialect,
       steps: steps.map(({ config }) => config),
       upstream: routing.rule,
-      upstreams: routing.names,
+      upstreams: names,
       stripPrefix: options.stripPrefix,
       timeoutMs: options.timeout,
       bodyBytes: options.maxBody ?? bodyBytes,
       allowBody: options.allowBody,
       origins: options.origins,
-      fingerprint: fingerprint([
-        effective,
-        prints,
-        routing.names,
-        compiler.definitionsIn(effective),
-      ]),
+      fingerprint: fingerprint([effective, prints, names, compiler.definitionsIn(effective)]),
     },
   }
+}
+
+/** The upstreams that steps name in their options; an unknown one is told at its place. */
+function namedUpstreams(
+  steps: readonly CheckedStep[],
+  upstreams: ReadonlyMap<string, UpstreamConfig>,
+  problems: ProblemList,
+): string[] {
+  return steps.flatMap(({ declared, config, written, plugin }) =>
+    declared.upstreams.flatMap(({ name, path }) => {
+      if (upstreams.has(name)) return config.isEnabled ? [name] : []
+      problems.add([...written.segments, plugin.name, ...path], {
+        message: `there is no upstream ${JSON.stringify(name)}`,
+        hint: unknownHint(name, [...upstreams.keys()]),
+      })
+      return []
+    }),
+  )
 }
 
 /** An id that stands twice would leave override, logs and explain in the dark. */

@@ -22,6 +22,8 @@ export interface Declared {
   readonly attempts: number
   readonly ends: boolean
   readonly protocols: readonly ('http' | 'websocket')[]
+  /** Upstreams that its options name, and where. */
+  readonly upstreams: readonly { readonly name: string; readonly path: Segments }[]
   /** True for a step that may hand what it stores to any consumer. */
   readonly isShared: boolean
 }
@@ -180,6 +182,7 @@ function unknownOf({ provides = [] }: Plugin): Declared {
     attempts: 1,
     ends: false,
     protocols: BOTH,
+    upstreams: [],
     isShared: true,
   }
 }
@@ -225,6 +228,7 @@ function declaredBy(plugin: Plugin, options: unknown, faults: Fault[]): Declared
       attempts: plugin.attempts?.(given) ?? 1,
       ends: plugin.ends?.(given) ?? false,
       protocols: plugin.protocols?.(given) ?? BOTH,
+      upstreams: plugin.upstreams?.(given) ?? [],
       isShared: (options as { shared?: unknown }).shared === true,
     }
   } catch (cause) {

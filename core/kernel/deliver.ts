@@ -2,12 +2,15 @@ import type { RouteConfig, UpstreamConfig } from '../config/model.ts'
 import { GatewayError } from '../errors.ts'
 import type { Headers } from '../exchange.ts'
 import { isObject } from '../kit/json.ts'
-import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../upstream/upstream.ts'
+import type { Tried, Upstream, UpstreamAnswer, UpstreamRequest } from '../upstream/upstream.ts'
 import { limitBody, readBody } from './body.ts'
 import type { LiveExchange, LiveRequest } from './exchange.ts'
 
 /** Bodies up to this size are gathered: one buffer costs less than a stream. Bytes. */
 const GATHER = 64 * 1024
+
+/** Bodies that are announced to be larger are not kept for another attempt. */
+const REPLAY = 1024 * 1024
 
 /** An upstream of a generation, with its config. */
 export interface LiveUpstream {
@@ -40,7 +43,7 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
     assertWanted(exchange)
     exchange.attempts++
     const { req } = exchange
-    const alias = aliasOf(exchange, live.config)
+    const alias = exchange.chosenModel ?? aliasOf(exchange, live.config)
     const sent = alias === undefined && !req.isReplaced ? body : writtenBody(req, alias)
     // Tokens cannot be counted in what is compressed.
     if (options.readsUsage && req.dialect !== 'http' && 'accept-encoding' in req.headers) {
@@ -63,6 +66,8 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
       readsPieces: options.readsAnswer,
       endpoint: undefined,
       key: undefined,
+      tried: options.replays ? triedOf(exchange, live) : undefined,
+      firstByteMs: exchange.firstByteMs,
     }
     if (req.protocol === 'websocket') return connect(exchange, live, request)
     const attempt = live.upstream.send(request)
@@ -79,6 +84,17 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
     showUpstream(exchange, live, answer)
     applyAnswer(exchange, answer)
   }
+}
+
+/** What the exchange has tried of an upstream; on routes where a step may ask for another attempt. */
+function triedOf(exchange: LiveExchange, { config }: LiveUpstream): Tried {
+  exchange.tried ??= new Map()
+  let tried = exchange.tried.get(config.name)
+  if (tried === undefined) {
+    tried = { endpoints: new Set(), keys: new Set() }
+    exchange.tried.set(config.name, tried)
+  }
+  return tried
 }
 
 /** Throws where nobody waits for the answer any more. */
@@ -137,7 +153,8 @@ async function requestBody(exchange: LiveExchange, limit: number, replays: boole
   const { req } = exchange
   if (req.bytes !== undefined || !req.hasBody) return req.bytes
   const length = Number(req.headers['content-length'] ?? Infinity)
-  if (replays || length <= GATHER) {
+  const isKept = replays && (length <= REPLAY || length === Infinity)
+  if (isKept || length <= GATHER) {
     const bytes = await readBody(req.raw, limit)
     exchange.requestBytes = bytes.length
     req.bytes = bytes

@@ -5,6 +5,7 @@ import { DIALECTS } from '../dialects/index.ts'
 import type { GatewayError } from '../errors.ts'
 import type {
   AnswerHeaders,
+  AttemptOptions,
   Consumer,
   Context,
   Exchange,
@@ -14,6 +15,7 @@ import type {
   UpstreamView,
 } from '../exchange.ts'
 import type { ByteSource } from '../kit/byte-source.ts'
+import type { Tried } from '../upstream/upstream.ts'
 import { type Json, jsonOf, type JsonObject } from '../kit/json.ts'
 import type { LimitedBody } from './body.ts'
 import { parseQuery } from './normalise.ts'
@@ -286,6 +288,12 @@ export class LiveExchange implements Exchange {
   ctx: Context | undefined
   /** The upstream that a step chose over the routing rule. */
   chosen: string | undefined
+  /** The model that a step chose, in the upstream's own words. */
+  chosenModel: string | undefined
+  /** How long a step lets an attempt take to begin its answer. */
+  firstByteMs: number | undefined
+  /** Endpoints and keys of earlier attempts, by upstream: the next one goes elsewhere where it can. */
+  tried: Map<string, Tried> | undefined
   /** How many steps the answer passes on its way up: the position of whoever answered. */
   depth = 0
   /** How many steps were entered: these hear `done`. */
@@ -370,8 +378,18 @@ export class LiveExchange implements Exchange {
     return this.#controller.signal
   }
 
-  useUpstream(name: string): void {
-    this.chosen = name
+  nextAttempt(options: AttemptOptions): void {
+    if (options.upstream !== undefined) this.chosen = options.upstream
+    if ('model' in options) this.chosenModel = options.model
+    if (options.firstByteMs !== undefined) this.firstByteMs = options.firstByteMs
+  }
+
+  get canReplay(): boolean {
+    return this.upload === undefined
+  }
+
+  wrapStream(wrap: (source: ByteSource) => ByteSource): void {
+    this.res.stream = wrap(this.res.takeStream())
   }
 
   /** Ends the exchange for whoever still works on it; the first reason stays. */

@@ -177,10 +177,7 @@ export class GenerationFactory {
 
   /** The live steps by identity and fingerprint: those that several routes share are one. */
   async #liveSteps(config: Config, held: Held): Promise<Map<string, LiveStep>> {
-    const endpoints = new Map(
-      [...config.upstreams].map(([name, { endpoints }]) => [name, endpoints.map(({ url }) => url)]),
-    )
-    const services = { ...this.#services, upstreams: endpoints }
+    const services = { ...this.#services, upstreams: config.upstreams }
     const live = new Map<string, LiveStep>()
     const problems: Problem[] = []
     const tried = new Set<string>()

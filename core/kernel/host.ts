@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import type { StepConfig } from '../config/model.ts'
+import type { StepConfig, UpstreamConfig } from '../config/model.ts'
 import type { JsonObject } from '../kit/json.ts'
 import type { Events, FetchAnswer, Host, Logger } from '../sdk.ts'
 import type { Channel, Counters, Store } from '../store/store.ts'
@@ -17,8 +17,8 @@ export interface HostServices {
   readonly store: Store
   /** Counters of this process alone. */
   readonly localCounters: Counters
-  /** Base URLs by upstream name, of the generation that is being made. */
-  readonly upstreams: ReadonlyMap<string, readonly string[]>
+  /** Of the generation that is being made. */
+  readonly upstreams: ReadonlyMap<string, Pick<UpstreamConfig, 'endpoints' | 'keys'>>
   readonly fetch: (
     url: string,
     options: Parameters<Host['fetch']>[1],
@@ -122,7 +122,8 @@ export function openHost(step: StepConfig, services: HostServices): OpenHost {
     },
     upstreams: {
       names: [...services.upstreams.keys()],
-      endpoints: (name) => services.upstreams.get(name) ?? [],
+      endpoints: (name) => services.upstreams.get(name)?.endpoints.map(({ url }) => url) ?? [],
+      keys: (name) => services.upstreams.get(name)?.keys.length ?? 0,
     },
     async fetch(url, options) {
       signal.throwIfAborted()

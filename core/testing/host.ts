@@ -93,6 +93,7 @@ export function openTestHost(options: TestHostOptions): TestHost {
     upstreams: {
       names: upstreams,
       endpoints: (name) => (upstreams.includes(name) ? [`http://${name}.test`] : []),
+      keys: (name) => (upstreams.includes(name) ? 1 : 0),
     },
     fetch: async (...request) => fetch(...request),
     every: (ms, callback) => until(clock.start(ms, ms, callback)),

@@ -42,15 +42,18 @@ export function createHttpUpstream(config: UpstreamConfig, context: UpstreamCont
       const detail = 'the deadline had passed before the attempt began (total)'
       throw new GatewayError('UPSTREAM_TIMEOUT', detail)
     }
-    const endpoint = request.endpoint ?? nextEndpoint()
+    const { tried } = request
+    const endpoint = request.endpoint ?? nextEndpoint(tried?.endpoints)
     const chosen = live[endpoint]
     if (chosen === undefined) throw new RangeError(`${config.name} has no endpoint ${endpoint}`)
-    const key = request.key ?? (keys.length === 0 ? undefined : nextKey())
+    const key = request.key ?? (keys.length === 0 ? undefined : nextKey(tried?.keys))
     const secret = key === undefined ? undefined : revealed[key]
     if (key !== undefined && secret === undefined) {
       throw new RangeError(`${config.name} has no key ${key}`)
     }
     const head = headOf(request, chosen.basePath, secret)
+    tried?.endpoints.add(endpoint)
+    if (key !== undefined) tried?.keys.add(key)
     return { chosen, endpoint, key, head, leftMs, isHttpDialect: request.dialect === 'http' }
   }
 
@@ -62,7 +65,7 @@ export function createHttpUpstream(config: UpstreamConfig, context: UpstreamCont
         head,
         connections: chosen.connections,
         deadlines,
-        timeouts,
+        timeouts: patience(timeouts, request.firstByteMs),
         totalMs: Math.min(timeouts.totalMs, leftMs),
         endpoint,
         key,
@@ -95,6 +98,11 @@ export function createHttpUpstream(config: UpstreamConfig, context: UpstreamCont
       await Promise.all(live.map(({ connections }) => connections.close()))
     },
   }
+}
+
+function patience(timeouts: UpstreamConfig['timeouts'], firstByteMs: number | undefined) {
+  if (firstByteMs === undefined || firstByteMs >= timeouts.firstByteMs) return timeouts
+  return { firstByteMs, idleMs: timeouts.idleMs }
 }
 
 interface LiveEndpoint {

@@ -35,6 +35,16 @@ export interface UpstreamRequest {
   /** Positions of the endpoint and the key to use; chosen in turn where undefined. */
   readonly endpoint: number | undefined
   readonly key: number | undefined
+  /** What earlier attempts of the same exchange have used: chosen again only where all were. */
+  readonly tried?: Tried | undefined
+  /** How long the answer's head may take at most, where that is less than the upstream's own timeout. Milliseconds. */
+  readonly firstByteMs?: number | undefined
+}
+
+/** Positions of the endpoints and keys of one upstream that an exchange has tried; an attempt adds its own. */
+export interface Tried {
+  readonly endpoints: Set<number>
+  readonly keys: Set<number>
 }
 
 /** An upstream's answer, head first. Hop-by-hop fields are gone. */

@@ -32,9 +32,7 @@ export async function openOfflineWorld(config: Config, cwd: string): Promise<Off
     events: new EventBus(SILENT),
     store,
     localCounters: openLocalCounters(now),
-    upstreams: new Map(
-      [...config.upstreams].map(([name, { endpoints }]) => [name, endpoints.map(({ url }) => url)]),
-    ),
+    upstreams: config.upstreams,
     fetch: (url) =>
       Promise.reject(new Error(`it asks ${new URL(url).host}, and explain uses no network`)),
     folder: dirname(resolve(cwd, config.file)),
