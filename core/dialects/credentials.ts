@@ -9,3 +9,13 @@ export const CREDENTIAL_HEADERS: readonly string[] = [
   'x-goog-api-key',
   'cookie',
 ]
+
+/** How browsers present a key to OpenAI's realtime API, as they cannot set header fields on a WebSocket: as a protocol. */
+export const KEY_PROTOCOL = 'openai-insecure-api-key.'
+
+/** The protocols that a WebSocket client offers, without one that is a key; empty where none is left. */
+export function withoutKeyProtocol(protocols: string): string {
+  if (!protocols.includes(KEY_PROTOCOL)) return protocols
+  const names = protocols.split(',').map((name) => name.trim())
+  return names.filter((name) => !name.startsWith(KEY_PROTOCOL)).join(', ')
+}

@@ -1,5 +1,5 @@
 import type { UpstreamConfig } from '../config/model.ts'
-import { CREDENTIAL_HEADERS } from '../dialects/credentials.ts'
+import { CREDENTIAL_HEADERS, withoutKeyProtocol } from '../dialects/credentials.ts'
 import { sidesOf, UPSTREAM_SIDES, type UpstreamSide } from '../dialects/providers.ts'
 import { GatewayError } from '../errors.ts'
 import { Secret } from '../kit/secret.ts'
@@ -17,8 +17,12 @@ const VIA = '1.1 sluice'
 /** A request that has come by so often goes in a circle. */
 const MAX_PASSES = 8
 
-/** Set by undici, by the gateway itself, or meant for the gateway. */
+/** What a WebSocket client offers to speak, and how a browser presents a key. */
+const PROTOCOLS = 'sec-websocket-protocol'
+
+/** Set by undici, by the gateway itself, or meant for the gateway; the protocols by `pushProtocols`. */
 const NEVER_FORWARDED = [
+  PROTOCOLS,
   'host',
   'content-length',
   'expect',
@@ -33,8 +37,12 @@ export function createRequestHead(
   config: Pick<UpstreamConfig, 'headers' | 'forwardCredentials' | 'dialects' | 'apiVersion'>,
 ): (request: UpstreamRequest, basePath: string, key: string | undefined) => RequestHead {
   const dropped = new Set(NEVER_FORWARDED)
-  if (!config.forwardCredentials) for (const name of CREDENTIAL_HEADERS) dropped.add(name)
+  const { forwardCredentials } = config
+  if (!forwardCredentials) for (const name of CREDENTIAL_HEADERS) dropped.add(name)
   const fixed: string[] = []
+  const passesProtocols = !Object.keys(config.headers).some(
+    (name) => name.toLowerCase() === PROTOCOLS,
+  )
   for (const [name, value] of Object.entries(config.headers)) {
     dropped.add(name.toLowerCase())
     if (value !== null) fixed.push(name, value instanceof Secret ? value.reveal() : value)
@@ -54,6 +62,10 @@ export function createRequestHead(
     // Who their users are is none of the model providers' business.
     if (side === UPSTREAM_SIDES.http) pushForwarded(headers, request.client)
     pushClientHeaders(headers, request, dropped, presented)
+    const offered = request.headers[PROTOCOLS]
+    if (offered !== undefined && passesProtocols) {
+      pushProtocols(headers, offered, forwardCredentials)
+    }
     return { path: pathOf(request, side, basePath, config), headers }
   }
 }
@@ -81,6 +93,17 @@ function pushClientHeaders(
   if (typeof length === 'string' && body !== undefined && !Buffer.isBuffer(body)) {
     headers.push('content-length', length)
   }
+}
+
+/** RFC 6455 §4.1: what the client offers, save for a key that it could not present otherwise. */
+function pushProtocols(
+  headers: string[],
+  offered: string | string[],
+  forwardCredentials: boolean,
+): void {
+  const all = typeof offered === 'string' ? offered : offered.join(', ')
+  const kept = forwardCredentials ? all : withoutKeyProtocol(all)
+  if (kept !== '') headers.push(PROTOCOLS, kept)
 }
 
 function pushForwarded(headers: string[], { ip, protocol, host }: UpstreamRequest['client']): void {

@@ -2,7 +2,7 @@ import { MASK } from '#core/kit/secret.ts'
 
 /** Header and parameter names that carry a credential, whole or as their last word. */
 const CREDENTIAL =
-  /(?:^|[-_.])(?:authorization|auth|cookie2?|token|secret|api-?key|key|password|passwd|credentials?|signature|sig|assertion|session)$/i
+  /^sec-websocket-protocol$|(?:^|[-_.])(?:authorization|auth|cookie2?|token|secret|api-?key|key|password|passwd|credentials?|signature|sig|assertion|session)$/i
 
 /** Names that end like one and are none. */
 const HARMLESS = new Set(['idempotency-key', 'x-idempotency-key', 'sec-websocket-key'])
