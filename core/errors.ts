@@ -66,6 +66,11 @@ export const ERRORS = {
     title: 'The store that the gateway counts in cannot be reached',
   },
   SHUTTING_DOWN: { status: 503, source: 'gateway', title: 'The gateway is shutting down' },
+  AUTH_UNAVAILABLE: {
+    status: 503,
+    source: 'gateway',
+    title: 'Credentials cannot be checked at the moment',
+  },
   EXCHANGE_TIMEOUT: {
     status: 504,
     source: 'gateway',

@@ -3,6 +3,7 @@ import type { Plugin } from '#core/sdk.ts'
 
 /** The first-party plugins, each loaded when a config first uses it. */
 const LOADERS: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
+  auth: () => import('./auth/auth.ts'),
   filter: () => import('./filter/filter.ts'),
   koa: () => import('./koa/koa.ts'),
   logging: () => import('./logging/logging.ts'),

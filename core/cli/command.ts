@@ -6,6 +6,7 @@ export interface Terminal {
   readonly cwd: string
   /** True where a person reads along. */
   readonly isTerminal: boolean
+  readonly stdin: AsyncIterable<string | Buffer>
 }
 
 /** One command. */
@@ -31,6 +32,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   schema: async () => (await import('./schema.ts')).schema,
   list: async () => (await import('./list.ts')).list,
   new: async () => (await import('./new.ts')).newPlugin,
+  keys: async () => (await import('./keys.ts')).keys,
   doctor: async () => (await import('./doctor.ts')).doctor,
 }
 

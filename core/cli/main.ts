@@ -20,4 +20,8 @@ process.exitCode = await runCommand(process.argv.slice(2), {
   env: process.env,
   cwd: process.cwd(),
   isTerminal: process.stdout.isTTY,
+  // Only looked at by who reads it: a terminal that is touched keeps the process alive.
+  get stdin() {
+    return process.stdin
+  },
 })

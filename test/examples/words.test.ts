@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { existsSync, globSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { Readable } from 'node:stream'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { catalog } from '#core/cli/catalog.ts'
 import { runCommand } from '#core/cli/command.ts'
@@ -33,6 +34,7 @@ describe('README', () => {
       env: { OPENAI_API_KEY: 'sk-test' },
       cwd,
       isTerminal: false,
+      stdin: Readable.from([]),
     }
     const call = ['POST', '/v1/chat/completions', '-d', '{"model":"smart"}']
     await runCommand(['explain', ...call], terminal)

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { Readable } from 'node:stream'
 import { onTestFinished } from 'vitest'
 import { runCommand } from '#core/cli/command.ts'
 
@@ -15,11 +16,12 @@ export interface Ran {
 export interface Place {
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
+  readonly stdin?: string
 }
 
 /** Runs `sluice ARGS…` in this process, with a terminal that keeps what is said. */
 export async function sluice(args: readonly string[], place: Place = {}): Promise<Ran> {
-  const { cwd = process.cwd(), env = {} } = place
+  const { cwd = process.cwd(), env = {}, stdin = '' } = place
   const said = { stdout: '', stderr: '' }
   const code = await runCommand(args, {
     stdout: (text) => void (said.stdout += text),
@@ -27,6 +29,7 @@ export async function sluice(args: readonly string[], place: Place = {}): Promis
     env,
     cwd,
     isTerminal: false,
+    stdin: Readable.from([stdin]),
   })
   return { code, ...said }
 }

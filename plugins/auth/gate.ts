@@ -1,0 +1,131 @@
+import type { ExchangeView, RequestPatch } from '#core/sdk.ts'
+import { accessOf, type Rbac } from './access.ts'
+import { type Credential, readCredential } from './credentials.ts'
+import type { Failures } from './failures.ts'
+import { consumerOf, type Identity, isIdentity, type Verdict } from './identity.ts'
+import type { KeyStore } from './key-store.ts'
+import type { Known, Recognised } from './recognised.ts'
+import { blocked, type Refusals } from './refusal.ts'
+import type { Tell } from './tell.ts'
+
+/** Makes something of a credential, as one of the methods does. A promise only where somebody else must be asked. */
+export type Identify = (credential: Credential, now: number) => Verdict | Promise<Verdict>
+
+/** What a gate is made of. */
+export interface GateOptions {
+  /** In the order in which they are asked. */
+  readonly methods: readonly Identify[]
+  /** True where a key may come as `?key=`. */
+  readonly acceptsQuery: boolean
+  /** Makes a guest of an address; undefined where there are none. */
+  readonly guest: ((ip: string) => Identity) | undefined
+  readonly refusals: Refusals
+  readonly failures: Failures
+  readonly tell: Tell
+  readonly recognised: Recognised
+  readonly rbac: Rbac | undefined
+  readonly store: KeyStore | undefined
+}
+
+type Answer = RequestPatch | Promise<RequestPatch>
+
+/** Where each request is asked who sends it. Somebody who was here before passes without a promise. */
+export class Gate {
+  readonly #options: GateOptions
+
+  constructor(options: GateOptions) {
+    this.#options = options
+  }
+
+  request(exchange: ExchangeView): Answer {
+    const { acceptsQuery, recognised, refusals } = this.#options
+    const { req, now } = exchange
+    const credential = readCredential(req, acceptsQuery)
+    if (credential === undefined) return this.#withoutCredential(exchange)
+    if (typeof credential === 'string') {
+      this.#options.tell.refused(exchange, credential)
+      return credential === 'ambiguous' ? refusals.ambiguous : refusals.wrong
+    }
+    const known = recognised.get(credential.kind, credential.value, now)
+    if (known !== undefined) return this.#letIn(known, exchange)
+    const waitMs = this.#options.failures.blockedFor(req.ip, now)
+    if (waitMs > 0) {
+      this.#options.tell.blocked(exchange, false)
+      return blocked(waitMs)
+    }
+    const verdict = this.#ask(credential, now, 0)
+    if (verdict instanceof Promise) {
+      return verdict.then((late) => this.#decide(exchange, credential, late))
+    }
+    return this.#decide(exchange, credential, verdict)
+  }
+
+  /** Asks the methods from `at` on, until one knows the credential. */
+  #ask(credential: Credential, now: number, at: number): Verdict | Promise<Verdict> {
+    const { methods } = this.#options
+    for (let index = at; index < methods.length; index++) {
+      const verdict = methods[index]!(credential, now)
+      if (verdict instanceof Promise) {
+        return verdict.then((late) => late ?? this.#ask(credential, now, index + 1))
+      }
+      if (verdict !== undefined) return verdict
+    }
+    return undefined
+  }
+
+  #decide(exchange: ExchangeView, { kind, value }: Credential, verdict: Verdict): RequestPatch {
+    const { recognised, failures, refusals, tell } = this.#options
+    if (isIdentity(verdict)) {
+      const known = this.#knownOf(verdict)
+      recognised.add(kind, value, known)
+      return this.#letIn(known, exchange)
+    }
+    const { reason = 'unknown', keyId } = verdict ?? {}
+    const isLast = failures.add(exchange.req.ip, exchange.now)
+    tell.refused(exchange, reason, keyId)
+    if (isLast) tell.blocked(exchange, true)
+    return refusals.wrong
+  }
+
+  #withoutCredential(exchange: ExchangeView): RequestPatch {
+    const { guest, recognised, refusals, tell } = this.#options
+    if (guest === undefined) {
+      tell.refused(exchange, 'missing')
+      return refusals.missing
+    }
+    const { ip } = exchange.req
+    let known = recognised.get('guest', ip, exchange.now)
+    if (known === undefined) {
+      known = this.#knownOf(guest(ip))
+      recognised.add('guest', ip, known)
+    }
+    return this.#letIn(known, exchange)
+  }
+
+  #knownOf(identity: Identity): Known {
+    const access = accessOf(identity, this.#options.rbac)
+    const consumer = consumerOf(identity, access.permissions, access.rateLimit)
+    const noteAt = identity.isStored ? 0 : Infinity
+    return { identity, access, patch: { consumer }, until: identity.until, noteAt }
+  }
+
+  #letIn(known: Known, exchange: ExchangeView): RequestPatch {
+    const { store, tell, acceptsQuery } = this.#options
+    const { identity, access, patch } = known
+    const { now, req } = exchange
+    if (identity.isStored) {
+      store!.checkFresh(now)
+      if (now >= known.noteAt) known.noteAt = store!.lastUsed.note(identity.keyId!, now)
+    }
+    const denial = access.denies(exchange)
+    if (denial !== undefined) {
+      tell.denied(exchange, identity, denial.deny!.message)
+      return denial
+    }
+    tell.passed(exchange, identity)
+    // The kernel takes off what it knows to be a credential; that this is one, only we know.
+    return acceptsQuery && req.query['key'] !== undefined
+      ? { ...patch, query: { key: null } }
+      : patch
+  }
+}

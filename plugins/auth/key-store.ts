@@ -1,0 +1,68 @@
+import type { AdminRoute, Host, Secret } from '#core/sdk.ts'
+import { identifyKey } from './api-keys.ts'
+import type { Credential } from './credentials.ts'
+import type { Verdict } from './identity.ts'
+import { keyRoutes } from './key-admin.ts'
+import { KeyDirectory } from './key-directory.ts'
+import type { KeyRules } from './key-request.ts'
+import { digestWith, pepperMark } from './key-text.ts'
+import { createLastUsed, type LastUsed } from './last-used.ts'
+import { unavailable } from './refusal.ts'
+
+/** How often the store is asked for new rows: with its jitter, well under the second that a revocation may take. */
+const REFRESH_MS = 500
+
+/** What the keys of the store need to know. */
+export interface KeyStoreOptions {
+  readonly pepper?: Secret
+  readonly maxKeys: number
+  /** Milliseconds. */
+  readonly maxStale: number
+  readonly rules: KeyRules
+  readonly host: Host
+  /** Called after anything has changed. */
+  readonly onChange: () => void
+}
+
+/** The API keys of the store, kept up with what other nodes do. */
+export interface KeyStore {
+  readonly admin: readonly AdminRoute[]
+  readonly lastUsed: LastUsed
+  identify(credential: Credential, now: number): Verdict
+  /** Throws AUTH_UNAVAILABLE where the store has not been heard of for too long to be sure of what it last said. */
+  checkFresh(now: number): void
+}
+
+/** Reads all keys and starts to follow the journal. Rejects where the store cannot be read. */
+export async function openKeyStore(options: KeyStoreOptions): Promise<KeyStore> {
+  const { pepper, maxKeys, maxStale, rules, host, onChange } = options
+  const digest = digestWith(pepper)
+  const mark = pepperMark(pepper)
+  const { ledger } = host.store
+  const directory = new KeyDirectory({ ledger, now: host.now, digest, mark, maxKeys, onChange })
+  await directory.refresh()
+  if (directory.foreign > 0) {
+    const hint = 'apiKeys.pepper is another than when they were made'
+    host.log.warn('api keys are not accepted', { keys: directory.foreign, hint })
+  }
+  let isFailing = false
+  host.every(REFRESH_MS, async () => {
+    try {
+      await directory.refresh()
+      if (isFailing) host.log.info('api keys are read again')
+      isFailing = false
+    } catch (err) {
+      if (!isFailing) host.log.error('api keys cannot be read', { err })
+      isFailing = true
+    }
+  })
+  const lastUsed = createLastUsed(host)
+  return {
+    admin: keyRoutes({ directory, lastUsed, rules, host }),
+    lastUsed,
+    identify: (credential, now) => identifyKey(credential, directory, digest, now),
+    checkFresh(now) {
+      if (now - directory.checkedAt > maxStale) throw unavailable()
+    },
+  }
+}
