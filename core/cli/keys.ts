@@ -143,7 +143,7 @@ function printList(list: readonly JsonObject[], stdout: (text: string) => void):
 
 function textOf(value: unknown): string {
   if (Array.isArray(value)) return value.join(',')
-  return typeof value === 'string' ? value.replace(/:\d\d\.\d{3}Z$/, 'Z') : '-'
+  return typeof value === 'string' ? value : '-'
 }
 
 /** scrypt with the cost that OWASP's Password Storage Cheat Sheet names for interactive use. */

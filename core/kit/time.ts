@@ -5,7 +5,9 @@ export function formatTime(ms: number): string {
 
 /** Milliseconds since 1970 of `2026-01-31` or a time of RFC 3339 with its zone; undefined for anything else. */
 export function parseTime(text: string): number | undefined {
-  if (!/^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(?:Z|[+-]\d{2}:\d{2}))?$/.test(text)) {
+  if (
+    !/^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(?:Z|[+-]\d{2}:\d{2}))?$/.test(text)
+  ) {
     return undefined
   }
   const time = Date.parse(text)

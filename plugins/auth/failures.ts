@@ -1,4 +1,4 @@
-import { networkOf } from '#core/kit/ip.ts'
+import { clientNetwork } from '#core/kit/ip.ts'
 
 /** How many wrong credentials are borne, and for how long they are remembered. */
 export interface FailureLimit {
@@ -28,7 +28,7 @@ export class Failures {
   /** Milliseconds for which an address is not listened to; 0 where it is. */
   blockedFor(ip: string, now: number): number {
     if (this.#counts.size === 0) return 0
-    const count = this.#counts.get(networkOf(ip))
+    const count = this.#counts.get(clientNetwork(ip))
     if (count === undefined || count.failures < this.#limit.limit) return 0
     return Math.max(0, count.resetAt - now)
   }
@@ -36,7 +36,7 @@ export class Failures {
   /** Notes a wrong credential. True where it is the one that reaches the limit. */
   add(ip: string, now: number): boolean {
     const { limit, window, maxAddresses } = this.#limit
-    const network = networkOf(ip)
+    const network = clientNetwork(ip)
     let count = this.#counts.get(network)
     if (count === undefined || count.resetAt <= now) {
       count = { failures: 0, resetAt: now + window }

@@ -1,4 +1,4 @@
-import { networkOf } from '#core/kit/ip.ts'
+import { clientNetwork } from '#core/kit/ip.ts'
 import type { Secret } from '#core/sdk.ts'
 import { fieldsOf, type Grant, type Identity } from './identity.ts'
 import { digestWith } from './key-text.ts'
@@ -20,7 +20,7 @@ export function guestOf(
   const digest = digestWith(pepper)
   return (ip) => ({
     method: 'anonymous',
-    id: `anonymous-${digest(networkOf(ip)).slice(0, 12)}`,
+    id: `anonymous-${digest(clientNetwork(ip)).slice(0, 12)}`,
     roles,
     rateLimit,
     fields: fieldsOf(grant),

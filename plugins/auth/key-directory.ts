@@ -39,6 +39,8 @@ export interface DirectoryOptions {
   readonly maxKeys: number
   /** Called after anything has changed. */
   readonly onChange: () => void
+  /** Tells the other nodes that there is a new row. */
+  readonly announce: () => Promise<void>
 }
 
 interface Entry {
@@ -154,7 +156,7 @@ export class KeyDirectory {
 
   async #write(row: KeyRow): Promise<void> {
     await this.#options.ledger.append(JOURNAL, rowJson(row))
-    await this.refresh()
+    await Promise.all([this.#options.announce(), this.refresh()])
   }
 
   #existing(id: string): KeyRecord {

@@ -1,7 +1,7 @@
 import { formatDuration, parseDuration } from '#core/kit/duration.ts'
 import { isObject, type Json as AnyJson } from '#core/kit/json.ts'
 import { suggest } from '#core/kit/suggest.ts'
-import { formatTimestamp, parseTimestamp } from '#core/kit/timestamp.ts'
+import { formatTime, parseTime } from '#core/kit/time.ts'
 import { GatewayError, type JsonObject } from '#core/sdk.ts'
 import { isValid } from './key-directory.ts'
 import type { KeyRecord, KeyWish } from './key-record.ts'
@@ -73,7 +73,7 @@ export function shownKey(
 }
 
 function timeText(time: number | undefined): string | undefined {
-  return time === undefined ? undefined : formatTimestamp(time)
+  return time === undefined ? undefined : formatTime(time)
 }
 
 function fieldsIn(body: AnyJson | undefined, known: readonly string[]): Record<string, unknown> {
@@ -103,7 +103,7 @@ function listOf(name: string, value: unknown): string[] {
 /** `90d` from now, or a time such as `2027-01-31T00:00:00Z`. */
 function expiryOf(value: unknown, now: number): number | undefined {
   if (value === undefined || value === null) return undefined
-  const time = typeof value === 'string' ? parseTimestamp(value) : undefined
+  const time = typeof value === 'string' ? parseTime(value) : undefined
   const expiresAt = time ?? now + durationOf('expires', value)
   if (expiresAt > now) return expiresAt
   throw refuse('expires', 'lies in the past')

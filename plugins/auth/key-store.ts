@@ -9,8 +9,8 @@ import { digestWith, pepperMark } from './key-text.ts'
 import { createLastUsed, type LastUsed } from './last-used.ts'
 import { unavailable } from './refusal.ts'
 
-/** How often the store is asked for new rows: with its jitter, well under the second that a revocation may take. */
-const REFRESH_MS = 500
+/** How often the store is asked for new rows that nobody has told of. */
+const REFRESH_MS = 5_000
 
 /** What the keys of the store need to know. */
 export interface KeyStoreOptions {
@@ -39,14 +39,27 @@ export async function openKeyStore(options: KeyStoreOptions): Promise<KeyStore> 
   const digest = digestWith(pepper)
   const mark = pepperMark(pepper)
   const { ledger } = host.store
-  const directory = new KeyDirectory({ ledger, now: host.now, digest, mark, maxKeys, onChange })
+  const channel = host.store.channel('keys')
+  const directory = new KeyDirectory({
+    ledger,
+    now: host.now,
+    digest,
+    mark,
+    maxKeys,
+    onChange,
+    // The row is written: whoever does not hear of it finds it a little later.
+    announce: () =>
+      channel
+        .publish('changed')
+        .catch((err: unknown) => host.log.warn('other nodes not told of a key', { err })),
+  })
   await directory.refresh()
   if (directory.foreign > 0) {
     const hint = 'apiKeys.pepper is another than when they were made'
     host.log.warn('api keys are not accepted', { keys: directory.foreign, hint })
   }
   let isFailing = false
-  host.every(REFRESH_MS, async () => {
+  async function refresh(): Promise<void> {
     try {
       await directory.refresh()
       if (isFailing) host.log.info('api keys are read again')
@@ -55,7 +68,12 @@ export async function openKeyStore(options: KeyStoreOptions): Promise<KeyStore> 
       if (!isFailing) host.log.error('api keys cannot be read', { err })
       isFailing = true
     }
-  })
+  }
+  host.every(REFRESH_MS, refresh)
+  channel.subscribe(
+    () => void refresh(),
+    () => void refresh(),
+  )
   const lastUsed = createLastUsed(host)
   return {
     admin: keyRoutes({ directory, lastUsed, rules, host }),
