@@ -14,6 +14,11 @@ export const ERRORS = {
   BAD_REQUEST: { status: 400, source: 'client', title: 'The request is malformed' },
   INVALID_JSON: { status: 400, source: 'client', title: 'The body is not valid JSON' },
   SCHEMA_INVALID: { status: 400, source: 'client', title: 'The body does not fit its schema' },
+  UNSUPPORTED_PARAMETER: {
+    status: 400,
+    source: 'client',
+    title: 'The upstream cannot be asked for this',
+  },
   UNAUTHENTICATED: { status: 401, source: 'client', title: 'No valid credential was presented' },
   DENIED: { status: 403, source: 'client', title: 'The request was denied' },
   ROUTE_NOT_FOUND: { status: 404, source: 'client', title: 'No route matches the request' },

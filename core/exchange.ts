@@ -1,5 +1,5 @@
 import type Koa from 'koa'
-import type { ClientDialect, Usage } from './dialects/dialect.ts'
+import type { ClientDialect, Usage, WireDialect } from './dialects/dialect.ts'
 import type { ErrorCode, GatewayError } from './errors.ts'
 import type { ByteSource } from './kit/byte-source.ts'
 import type { Json, JsonObject } from './kit/json.ts'
@@ -64,6 +64,11 @@ export interface UpstreamView {
   /** Position of the key in the config, never the key. */
   readonly key?: number
   readonly attempt: number
+  /** What it was asked in, where that is not what the client speaks. */
+  readonly dialect?: WireDialect
+  /** Fields of the client's request that it was not told, and that the gateway imitates for it. */
+  readonly dropped?: readonly string[]
+  readonly emulated?: readonly string[]
 }
 
 /**

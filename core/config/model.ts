@@ -145,6 +145,8 @@ export interface RouteConfig {
   readonly bodyBytes: number
   /** A body on GET, HEAD and DELETE is passed on rather than refused. */
   readonly allowBody: boolean
+  /** Fields that an upstream of another dialect cannot be told are refused rather than dropped. */
+  readonly strict: boolean
   /** Allowed WebSocket origins; empty means any. */
   readonly origins: readonly string[]
   readonly fingerprint: string

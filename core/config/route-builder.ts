@@ -8,7 +8,7 @@ import type { GATEWAY } from './gateway-schema.ts'
 import type { RouteConfig, UpstreamConfig } from './model.ts'
 import { applyOverride } from './override.ts'
 import type { ProblemList } from './problem-list.ts'
-import { buildMatch, buildRouting, checkDialects, clientDialects, dialectOf } from './routes.ts'
+import { buildMatch, buildRouting, checkDialects, clientSpeech, dialectOf } from './routes.ts'
 import type { Infer } from './schema.ts'
 import type { CheckedStep, StepChecker } from './steps.ts'
 import type { Segments } from './tree.ts'
@@ -64,7 +64,7 @@ export function buildRoute(
   const named = namedUpstreams(steps, upstreams, problems)
   const names = [...new Set([...routing.names, ...named])]
   const dialect = dialectOf(options.dialect, match, { ...routing, names }, upstreams)
-  checkDialects(clientDialects(dialect, match), routing, upstreams, at, problems)
+  checkDialects(clientSpeech(dialect, match), routing, upstreams, at, problems)
   // A step whose plugin could not be loaded may be the one that answers.
   const answers = checked.length < written.length || steps.some(({ declared }) => declared.ends)
   if (options.upstream === undefined && !answers) {
@@ -90,6 +90,7 @@ export function buildRoute(
       timeoutMs: options.timeout,
       bodyBytes: options.maxBody ?? bodyBytes,
       allowBody: options.allowBody,
+      strict: options.strict,
       origins: options.origins,
       fingerprint: fingerprint([effective, prints, names, compiler.definitionsIn(effective)]),
     },

@@ -115,6 +115,12 @@ export const ROUTE = {
       default: false,
       description: 'Passes a body on GET, HEAD and DELETE on. Refused otherwise.',
     },
+    strict: {
+      type: 'boolean',
+      default: false,
+      description:
+        'Refuses a request with fields that an upstream of another dialect cannot be told. Else they are dropped, and named in x-sluice-dropped-params.',
+    },
     origins: {
       type: 'array',
       items: text,

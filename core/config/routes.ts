@@ -1,5 +1,6 @@
 import type { ClientDialect } from '../dialects/dialect.ts'
 import { DIALECTS, endpointOf } from '../dialects/index.ts'
+import { conversionOf, isLlmDialect, targetsOf } from '../dialects/operations.ts'
 import { spokenBy } from '../dialects/providers.ts'
 import type { Expression } from '../expressions/expression.ts'
 import type { ExtraOperator } from '../expressions/compile.ts'
@@ -103,21 +104,39 @@ function asksForModel(rule: unknown): boolean {
   return Object.entries(rule).some(([key, value]) => key === 'byModel' || asksForModel(value))
 }
 
+/** What a client may ask for on a route: in which dialect and, where the route says it, for which operation. */
+export interface Spoken {
+  readonly dialect: ClientDialect
+  readonly operation: string | undefined
+  /** How it is written: `POST /v1/audio/speech`. */
+  readonly request: string | undefined
+}
+
 /**
  * What clients may speak on a route, as far as its conditions tell; undefined where each request decides.
  */
-export function clientDialects(
+export function clientSpeech(
   named: ClientDialect | undefined,
   { api, paths, methods }: MatchConfig,
-): readonly ClientDialect[] | undefined {
-  if (named !== undefined) return [named]
-  if (api.length > 0) return api
-  if (paths.length === 0 || methods.length === 0) return undefined
-  if (paths.some((path) => /[{*]/.test(path))) return undefined
-  const found = paths.flatMap((path) =>
-    methods.map((method) => endpointOf(method, path)?.dialect ?? 'http'),
+): readonly Spoken[] | undefined {
+  if (named === 'http') return [anyOf(named)]
+  if (api.length > 0 && named === undefined) return api.map(anyOf)
+  const isKnown = paths.length > 0 && methods.length > 0 && !paths.some((path) => /[{*]/.test(path))
+  if (!isKnown) return named === undefined ? undefined : [anyOf(named)]
+  return paths.flatMap((path) =>
+    methods.map((method): Spoken => {
+      const known = endpointOf(method, path)
+      if (known === undefined || (named !== undefined && known.dialect !== named)) {
+        return anyOf(named ?? 'http')
+      }
+      const { operation } = known.endpoint
+      return { dialect: known.dialect, operation, request: `${method} ${path}` }
+    }),
   )
-  return [...new Set(found)]
+}
+
+function anyOf(dialect: ClientDialect): Spoken {
+  return { dialect, operation: undefined, request: undefined }
 }
 
 /**
@@ -138,9 +157,9 @@ export function dialectOf(
   return isPlain ? 'http' : undefined
 }
 
-/** Tells of what clients speak on a route and none of its upstreams does. */
+/** Tells of what clients speak on a route and none of its upstreams does, nor can it be converted for one. */
 export function checkDialects(
-  spoken: readonly ClientDialect[] | undefined,
+  spoken: readonly Spoken[] | undefined,
   { names }: Routing,
   upstreams: ReadonlyMap<string, UpstreamConfig>,
   at: Segments,
@@ -150,14 +169,29 @@ export function checkDialects(
   // An upstream that is wrong in itself speaks none, and has been told of.
   if (each.some((dialects) => dialects.length === 0 || dialects.includes('demo'))) return
   const understood = new Set(each.flatMap(spokenBy))
-  const missing = (spoken ?? []).filter((dialect) => !understood.has(dialect))
+  const canConvert = each.some((dialects) => targetsOf(dialects).length > 0)
+  const missing = (spoken ?? []).filter(
+    ({ dialect, operation }) =>
+      !understood.has(dialect) && !(canConvert && isConverted(dialect, operation)),
+  )
   if (missing.length === 0 || names.length === 0) return
   const subject =
     names.length === 1 ? `the upstream ${names[0]} does` : `its upstreams ${names.join(', ')} do`
+  const wanted = [...new Set(missing.map(({ dialect }) => dialect))].join(', ')
+  const fixed = missing.filter(({ request }) => request !== undefined && canConvert)
+  const requests = fixed.map(({ request }) => request).join(', ')
   problems.add([...at, 'upstream'], {
-    message: `clients of this route speak ${missing.join(', ')}, which ${subject} not`,
+    message:
+      `clients of this route speak ${wanted}, which ${subject} not` +
+      (fixed.length === 0 ? '' : `, and ${requests} cannot be converted`),
     hint: `name the upstream's dialect if it speaks it, or choose an upstream that does; theirs: ${[...understood].join(', ')}`,
   })
+}
+
+/** True where some of what is asked in a dialect can be asked in another. */
+function isConverted(dialect: ClientDialect, operation: string | undefined): boolean {
+  if (!isLlmDialect(dialect)) return false
+  return operation === undefined || conversionOf(operation) !== undefined
 }
 
 function asList<T extends string>(value: T | readonly T[] | undefined): readonly T[] {

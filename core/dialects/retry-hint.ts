@@ -16,6 +16,12 @@ export function retryHint(headers: Fields, now: number): number | undefined {
   return resets.length === 0 ? undefined : Math.max(...resets)
 }
 
+/** The header fields that tell a client how long to wait: in whole seconds and, as SDKs read first, exactly. */
+export function retryHeaders(waitMs: number | undefined): Record<string, string> {
+  if (waitMs === undefined) return {}
+  return { 'retry-after': String(Math.ceil(waitMs / 1000)), 'retry-after-ms': String(waitMs) }
+}
+
 /** Seconds, of which providers also send fractions, or an HTTP date. */
 function retryAfter(text: string, now: number): number | undefined {
   if (/^\d+(?:\.\d+)?$/.test(text)) return Math.ceil(Number(text) * 1000)

@@ -55,6 +55,9 @@ const UPSTREAM: Record<keyof UpstreamView, Field> = {
   endpoint: ANY,
   key: ANY,
   attempt: ANY,
+  dialect: ANY,
+  dropped: ANY,
+  emulated: ANY,
 }
 
 const USAGE: Record<keyof Usage, Field> = {

@@ -1,9 +1,20 @@
-import type { RouteConfig, UpstreamConfig } from '../config/model.ts'
 import { GatewayError } from '../errors.ts'
 import type { Headers } from '../exchange.ts'
 import { isObject } from '../kit/json.ts'
-import type { Tried, Upstream, UpstreamAnswer, UpstreamRequest } from '../upstream/upstream.ts'
+import type { UpstreamAnswer, UpstreamRequest } from '../upstream/upstream.ts'
+import {
+  aliasOf,
+  ask,
+  assertWanted,
+  deadlineOf,
+  type DeliverOptions,
+  type LiveUpstream,
+  showUpstream,
+  strippedPath,
+  triedOf,
+} from './ask.ts'
 import { limitBody, readBody } from './body.ts'
+import { deliverConverted } from './crossing.ts'
 import type { LiveExchange, LiveRequest } from './exchange.ts'
 
 /** Bodies up to this size are gathered: one buffer costs less than a stream. Bytes. */
@@ -12,26 +23,6 @@ const GATHER = 64 * 1024
 /** Bodies that are announced to be larger are not kept for another attempt. */
 const REPLAY = 1024 * 1024
 
-/** An upstream of a generation, with its config. */
-export interface LiveUpstream {
-  readonly config: UpstreamConfig
-  readonly upstream: Upstream
-}
-
-/** What a route's attempts need to know. */
-export interface DeliverOptions {
-  readonly route: RouteConfig
-  readonly upstreams: ReadonlyMap<string, LiveUpstream>
-  /** True where a step or an expression reads the answer's body. */
-  readonly readsAnswer: boolean
-  /** Bytes of an answer that may be read as a whole. */
-  readonly answerBytes: number
-  /** True where a step may ask for the token usage. */
-  readonly readsUsage: boolean
-  /** True where a step may ask for a second attempt, so that the request body must be kept. */
-  readonly replays: boolean
-}
-
 /** Makes one attempt per call: chooses the upstream, sends, and puts the answer's head on the exchange. */
 export function createDeliver(options: DeliverOptions): (exchange: LiveExchange) => Promise<void> {
   const { route } = options
@@ -39,28 +30,30 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
     if (route.upstream === undefined && exchange.chosen === undefined) return
     assertWanted(exchange)
     const live = chooseUpstream(exchange, options)
+    if (!live.upstream.dialects.includes(exchange.req.dialect)) {
+      return deliverConverted(exchange, live, options)
+    }
     const body = await requestBody(exchange, route.bodyBytes, options.replays)
     assertWanted(exchange)
     exchange.attempts++
     const { req } = exchange
-    const alias = exchange.chosenModel ?? aliasOf(exchange, live.config)
+    const alias = aliasOf(exchange, live)
     const sent = alias === undefined && !req.isReplaced ? body : writtenBody(req, alias)
     // Tokens cannot be counted in what is compressed.
     if (options.readsUsage && req.dialect !== 'http' && 'accept-encoding' in req.headers) {
       req.headers['accept-encoding'] = 'identity'
     }
-    const totalMs = route.timeoutMs ?? live.config.timeouts.totalMs
     const request: UpstreamRequest = {
       id: exchange.id,
       method: req.method,
       dialect: req.dialect,
       model: alias ?? req.model,
-      path: upstreamPath(aliasedPath(req, alias), route.stripPrefix),
+      path: strippedPath(aliasedPath(req, alias), route.stripPrefix),
       query: req.search,
       headers: sent === body ? req.headers : plainHeaders(req),
       body: sent,
       client: { ip: req.ip, host: req.authority, protocol: req.scheme },
-      deadline: exchange.now + Math.max(totalMs, 0),
+      deadline: deadlineOf(exchange, live, route),
       bufferUpTo: options.readsAnswer ? options.answerBytes : GATHER,
       mustBuffer: options.readsAnswer,
       readsPieces: options.readsAnswer,
@@ -70,37 +63,10 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
       firstByteMs: exchange.firstByteMs,
     }
     if (req.protocol === 'websocket') return connect(exchange, live, request)
-    const attempt = live.upstream.send(request)
-    exchange.cancel = (reason) => attempt.abort(reason)
-    let answer: UpstreamAnswer
-    try {
-      answer = await attempt.answer
-      assertWanted(exchange)
-    } catch (cause) {
-      attempt.abort(cause as Error)
-      showFailure(exchange, live)
-      throw cause
-    }
+    const answer = await ask(exchange, live, request)
     showUpstream(exchange, live, answer)
     applyAnswer(exchange, answer)
   }
-}
-
-/** What the exchange has tried of an upstream; on routes where a step may ask for another attempt. */
-function triedOf(exchange: LiveExchange, { config }: LiveUpstream): Tried {
-  exchange.tried ??= new Map()
-  let tried = exchange.tried.get(config.name)
-  if (tried === undefined) {
-    tried = { endpoints: new Set(), keys: new Set() }
-    exchange.tried.set(config.name, tried)
-  }
-  return tried
-}
-
-/** Throws where nobody waits for the answer any more. */
-function assertWanted({ ended, givenUp }: LiveExchange): void {
-  const reason = ended ?? givenUp
-  if (reason) throw reason
 }
 
 /** Opens a WebSocket to the upstream; the session waits on the exchange until the steps have agreed to it. */
@@ -137,13 +103,6 @@ function chooseUpstream(
     throw new GatewayError('UPSTREAM_UNDEFINED', 'no upstream serves this request', {
       cause: `the routing rule of ${route.id} came to ${JSON.stringify(name)}`,
     })
-  }
-  const { dialect } = exchange.req
-  if (!live.upstream.dialects.includes(dialect)) {
-    throw new GatewayError(
-      'DIALECT_UNSUPPORTED',
-      `the upstream ${live.config.name} does not speak ${dialect}`,
-    )
   }
   return live
 }
@@ -193,44 +152,10 @@ const REQUEST_BODY_FIELDS = [
   'content-digest',
 ]
 
-function upstreamPath(path: string, prefix: string): string {
-  if (prefix === '' || !path.startsWith(prefix)) return path
-  const rest = path.slice(prefix.length)
-  return rest.startsWith('/') ? rest : `/${rest}`
-}
-
-/** The upstream's own name for the model that the client has named, where it has one. */
-function aliasOf({ req }: LiveExchange, { models }: UpstreamConfig): string | undefined {
-  if (models.length === 0) return undefined
-  const { model } = req
-  const name = models.find(({ pattern }) => pattern === model)?.as
-  return name === model ? undefined : name
-}
-
 /** For the APIs that name the model in the path. The exchange keeps the client's: another attempt may go elsewhere. */
 function aliasedPath({ path, model }: LiveRequest, alias: string | undefined): string {
   if (alias === undefined) return path
   return path.replace(`/models/${model}`, () => `/models/${alias}`)
-}
-
-/** After an attempt without an answer; the endpoint is known where there is only one. */
-function showFailure(exchange: LiveExchange, { config, upstream }: LiveUpstream): void {
-  const { endpoints } = upstream
-  const endpoint = endpoints.length === 1 ? endpoints[0]! : ''
-  exchange.upstream = { name: config.name, endpoint, attempt: exchange.attempts }
-}
-
-function showUpstream(
-  exchange: LiveExchange,
-  live: LiveUpstream,
-  answer: Pick<UpstreamAnswer, 'endpoint' | 'key'>,
-): void {
-  exchange.upstream = {
-    name: live.config.name,
-    endpoint: live.upstream.endpoints[answer.endpoint] ?? '',
-    attempt: exchange.attempts,
-    ...(answer.key === undefined ? {} : { key: answer.key }),
-  }
 }
 
 function applyAnswer(
@@ -241,6 +166,8 @@ function applyAnswer(
   res.status = answer.status
   for (const name in answer.headers) res.raw.setHeader(name, answer.headers[name]!)
   exchange.upstreamBytes = Buffer.isBuffer(answer.body) ? answer.body : undefined
+  exchange.upstreamUsage = undefined
+  exchange.cutText = undefined
   if (Buffer.isBuffer(answer.body)) res.bytes = answer.body
   else res.stream = answer.body
 }

@@ -1,5 +1,6 @@
 import type { UsageReader } from '../dialects/dialect.ts'
 import { streamEndOf } from '../dialects/stream-end.ts'
+import { GatewayError } from '../errors.ts'
 import type { Chunk, ChunkPatch, NewChunk } from '../exchange.ts'
 import type { ByteSink, ByteSource } from '../kit/byte-source.ts'
 import { Line, LineParser } from '../kit/lines.ts'
@@ -17,6 +18,8 @@ export interface PipeOptions {
   readonly framing: Framing
   /** Counts tokens; undefined where nobody asks for them. */
   readonly reader: UsageReader | undefined
+  /** True for a stream whose dialect has an event for its end: without it, it was cut. */
+  readonly mustComplete?: boolean
   /** Where the stream comes from: made to wait while a hook thinks, and given up where one breaks. */
   readonly source: Pick<ByteSource, 'resume' | 'abort'>
   readonly to: ByteSink
@@ -132,6 +135,7 @@ export class EventPipe implements ByteSink {
   #endIfOver(): void {
     if (this.#end === undefined || this.#isOver) return
     if (this.#end !== 'ended') return this.#endWith(this.#end)
+    if (this.#isCut()) return this.#endWith(endedEarly())
     if (!this.#isFlushed) {
       this.#isFlushed = true
       this.#flushing = 0
@@ -140,6 +144,12 @@ export class EventPipe implements ByteSink {
     this.#write(undefined)
     this.#isOver = true
     this.#options.to.end()
+  }
+
+  /** A proxy on the way may end a stream well that the provider did not end. */
+  #isCut(): boolean {
+    const { mustComplete = false, reader } = this.#options
+    return mustComplete && reader?.isComplete() === false
   }
 
   #flushNext(at: number): void {
@@ -267,6 +277,11 @@ export function chunksOf(patch: NonNullable<ChunkPatch>): readonly NewChunk[] {
   if (isList(patch)) return patch
   if ('deny' in patch) throw denied(patch.deny)
   return [patch]
+}
+
+function endedEarly(): GatewayError {
+  const detail = 'the upstream ended the stream before the answer was complete'
+  return new GatewayError('UPSTREAM_CUT', detail)
 }
 
 function call(

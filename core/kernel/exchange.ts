@@ -319,6 +319,10 @@ export class LiveExchange implements Exchange {
   upstreamBytes: Buffer | undefined
   /** Usage of a stream, once it was read. */
   streamUsage: (() => Usage | undefined) | undefined
+  /** Usage of an answer that was converted: the client's dialect may not tell all of it. */
+  upstreamUsage: (() => Usage | undefined) | undefined
+  /** The end of a converted stream that was cut: only its encoder knows what was said before. */
+  cutText: ((error: GatewayError) => string) | undefined
   #vars: JsonObject | undefined
   #usage: Usage | undefined
   #usageBytes: Buffer | undefined
@@ -353,6 +357,7 @@ export class LiveExchange implements Exchange {
   }
 
   get usage(): Usage | undefined {
+    if (this.upstreamUsage !== undefined) return this.upstreamUsage()
     if (this.streamUsage !== undefined) return this.streamUsage()
     const bytes = this.upstreamBytes ?? this.res.bytes
     if (bytes !== this.#usageBytes) {

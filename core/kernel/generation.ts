@@ -5,7 +5,8 @@ import { formatDuration } from '../kit/duration.ts'
 import type { AdminRoute } from '../sdk.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { type Chain, compileChain } from './chain.ts'
-import { createDeliver, type LiveUpstream } from './deliver.ts'
+import type { LiveUpstream } from './ask.ts'
+import { createDeliver } from './deliver.ts'
 import { DEFAULT_TOTAL_MS, type LiveExchange } from './exchange.ts'
 import { type HostServices, openHost } from './host.ts'
 import { createContexts, type MakeContext } from './koa.ts'
@@ -228,6 +229,7 @@ export class GenerationFactory {
         upstreams,
         readsAnswer: plan.readsAnswer,
         answerBytes: server.limits.bodyBytes,
+        jsonDepth: server.limits.jsonDepth,
         replays: plan.replays,
         readsUsage: plan.readsUsage,
       }),

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../errors.ts'
 import type { Headers } from '../exchange.ts'
+import { STRICT_HEADER } from './crossing.ts'
 
 /** What a request head may hold. */
 export interface HeadLimits {
@@ -115,6 +116,7 @@ function classify(written: string): Field {
 function ruleFor(name: string): Rule {
   // `_` is a token character, but CGI and WSGI make `content_length` and `content-length` one.
   if (!/^[a-z0-9!#$%&'*+.^`|~-]+$/.test(name) || FORBIDDEN.has(name)) return 'refuse'
+  if (name === STRICT_HEADER) return 'single'
   // Ours alone: no client may pretend to be the gateway.
   if (name.startsWith('x-sluice-')) return 'drop'
   if (name === 'cookie') return 'cookie'

@@ -12,9 +12,10 @@ export async function readJsonBody(
   maxDepth: number,
 ): Promise<void> {
   const { req } = exchange
-  req.bytes = req.hasBody ? await readBody(req.raw, limitBytes) : NOTHING
+  // An attempt before may have gathered it without looking at it.
+  req.bytes ??= req.hasBody ? await readBody(req.raw, limitBytes) : NOTHING
   exchange.requestBytes = req.bytes.length
-  if (req.bytes.length === 0) return
+  if (req.bytes.length === 0 || req.isReplaced || req.body !== undefined) return
   const isNamedJson = isJson(req.headers['content-type'])
   if (!isNamedJson && req.dialect === 'http') return
   const encoding = req.headers['content-encoding']

@@ -1,9 +1,11 @@
 import type { ServerResponse } from 'node:http'
 import type { PublicError } from '../dialects/dialect.ts'
-import { DIALECTS } from '../dialects/index.ts'
+import { DIALECTS, endpointOf } from '../dialects/index.ts'
+import { endsByEvent } from '../dialects/operations.ts'
 import { GatewayError } from '../errors.ts'
 import type { ByteSink, ByteSource } from '../kit/byte-source.ts'
 import { isText, streamedTextOf } from '../kit/media-types.ts'
+import { strippedPath } from './ask.ts'
 import type { Framing } from './chunks.ts'
 import { EventPipe } from './events.ts'
 import type { LiveExchange } from './exchange.ts'
@@ -17,6 +19,8 @@ export interface RespondOptions {
   readonly hooks: readonly LiveStep[]
   /** True where a step will ask for the usage of a stream. */
   readonly readsUsage: boolean
+  /** Taken off the path before it is compared with the endpoints of the dialect. */
+  readonly stripPrefix: string
   /** Bytes of the answer that may wait for a slow client before the upstream is made to wait. */
   readonly bufferedBytes: number
   /** Hears of an error that cut the answer after it had begun. */
@@ -149,15 +153,17 @@ function writeStream(exchange: LiveExchange, options: RespondOptions): void {
  * at all, because nobody looks or because it is no text.
  */
 function framingOf(
-  { req, res }: LiveExchange,
+  { req, res, upstreamUsage }: LiveExchange,
   hooks: readonly LiveStep[],
 ): Framing | 'whole' | 'bytes' {
   const type = res.header('content-type')
   const isEncoded = res.header('content-encoding') !== undefined
+  // What was converted is whole events already; its usage and its end are known.
+  const isConverted = upstreamUsage !== undefined
   if (res.isEventStream) {
     if (hooks.length > 0) return 'events'
     // Encoded though it was asked for plain, and nobody has to see it: there are no frames to be found in it.
-    return req.dialect === 'http' || isEncoded ? 'bytes' : 'events'
+    return req.dialect === 'http' || isEncoded || isConverted ? 'bytes' : 'events'
   }
   if (hooks.length === 0 || isEncoded || !isText(type)) return 'bytes'
   return streamedTextOf(type) ?? 'whole'
@@ -166,6 +172,7 @@ function framingOf(
 /** Other streams go as they come; of a JSON answer that did not say its length the tokens are counted. */
 function tap(exchange: LiveExchange, { readsUsage }: RespondOptions, out: ByteSink): ByteSink {
   if (!readsUsage || exchange.req.dialect === 'http' || !exchange.res.isJson) return out
+  if (exchange.upstreamUsage !== undefined) return out
   return tapUsage(exchange, out)
 }
 
@@ -174,12 +181,20 @@ function pipe(
   framing: Framing,
   source: ByteSource,
   to: ByteSink,
-  { hooks, readsUsage }: RespondOptions,
+  { hooks, readsUsage, stripPrefix }: RespondOptions,
 ): ByteSink {
   const isLlmStream = framing === 'events' && exchange.req.dialect !== 'http'
-  const reader = readsUsage && isLlmStream ? exchange.dialect.usageReader() : undefined
-  if (reader) exchange.streamUsage = () => reader.usage()
-  return new EventPipe({ exchange, hooks, framing, reader, source, to })
+  const isRead = isLlmStream && exchange.upstreamUsage === undefined
+  const reader = isRead ? exchange.dialect.usageReader() : undefined
+  if (reader && readsUsage) exchange.streamUsage = () => reader.usage()
+  const mustComplete = isRead && mustEndByEvent(exchange, stripPrefix)
+  return new EventPipe({ exchange, hooks, framing, reader, mustComplete, source, to })
+}
+
+/** True for a stream whose dialect has an event for its end, so that one without it was cut. */
+function mustEndByEvent({ req, res }: LiveExchange, stripPrefix: string): boolean {
+  const path = strippedPath(req.path, stripPrefix)
+  return res.status < 300 && endsByEvent(endpointOf(req.method, path, req.headers))
 }
 
 /** Collects a stream that a step has made of what is no stream by its type, such as JSON, for the hooks. */
@@ -268,7 +283,10 @@ function breakOff(exchange: LiveExchange, error: GatewayError): void {
   const { raw, isEventStream } = exchange.res
   if (raw.destroyed || raw.writableEnded) return
   if (isEventStream && exchange.req.dialect !== 'http') {
-    raw.end(DIALECTS[exchange.req.dialect].renderStreamError(publicError(error, exchange.id)))
+    raw.end(
+      exchange.cutText?.(error) ??
+        DIALECTS[exchange.req.dialect].renderStreamError(publicError(error, exchange.id)),
+    )
   } else {
     raw.destroy()
   }

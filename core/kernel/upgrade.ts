@@ -122,6 +122,7 @@ class Upgrade {
         return respond(exchange, {
           hooks: [],
           readsUsage: false,
+          stripPrefix: '',
           bufferedBytes: this.#route.bufferedBytes,
           onCut: () => {},
           onFailed: () => {},

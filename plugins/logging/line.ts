@@ -34,7 +34,7 @@ export interface Capture {
 export const OWN_FIELDS: ReadonlySet<string> = new Set(
   (
     'level time msg id route method path status end durationMs firstByteMs requestBytes responseBytes consumer ' +
-    'upstream attempt usage code source detail ip host protocol dialect model query request response'
+    'upstream attempt upstreamDialect dropped emulated usage code source detail ip host protocol dialect model query request response'
   ).split(' '),
 )
 
@@ -63,6 +63,9 @@ export function lineOf(
     consumer: exchange.consumer?.id,
     upstream: upstream?.name,
     attempt: upstream?.attempt,
+    upstreamDialect: upstream?.dialect,
+    dropped: orNone(upstream?.dropped),
+    emulated: orNone(upstream?.emulated),
     code: error?.code,
     source: error?.source,
     detail: error && clean(error.message),
@@ -75,6 +78,10 @@ export function lineOf(
     line['response'] = responseOf(exchange, capture, options)
   }
   return line
+}
+
+function orNone(fields: readonly string[] = []): readonly string[] | undefined {
+  return fields.length === 0 ? undefined : fields
 }
 
 function addMetadata(

@@ -5,7 +5,8 @@ import { SECRET_NAME } from '../../config/validate.ts'
 import { DIALECTS } from '../../dialects/index.ts'
 import { GatewayError } from '../../errors.ts'
 import { assertAnswered, compileChain } from '../../kernel/chain.ts'
-import { createDeliver, type LiveUpstream } from '../../kernel/deliver.ts'
+import type { LiveUpstream } from '../../kernel/ask.ts'
+import { createDeliver } from '../../kernel/deliver.ts'
 import type { LiveExchange, LiveRequest } from '../../kernel/exchange.ts'
 import { planRoute } from '../../kernel/plan.ts'
 import { readJsonBody } from '../../kernel/request-body.ts'
@@ -90,6 +91,7 @@ async function walkRoute(
       route: watched,
       upstreams,
       answerBytes: config.server.limits.bodyBytes,
+      jsonDepth: config.server.limits.jsonDepth,
     }),
     context: noContext,
   })
@@ -99,15 +101,30 @@ async function walkRoute(
     await chain(exchange)
     assertAnswered(exchange)
   } catch (cause) {
-    refusal = refusalOf(cause)
+    // The answer of an upstream that was not asked cannot be converted; all that is told here was before it.
+    if (upstream === undefined) refusal = refusalOf(cause)
   }
+  if (upstream !== undefined) upstream = { ...upstream, ...conversionOf(exchange) }
   return {
     steps: route.steps.map((step) => stepAnswer(step, records.get(step), exchange, refusal)),
     ...(rule && { rule }),
     ...(upstream && { upstream }),
     ...(refusal && { refusal }),
-    buffers: plan.reasons,
+    buffers: [...plan.reasons, ...conversionReasons(upstream)],
   }
+}
+
+/** What was done to the request for an upstream of another dialect. */
+function conversionOf({ req, upstream }: LiveExchange): Pick<UpstreamAnswer, 'converted'> {
+  const { dialect: to, dropped = [], emulated = [] } = upstream ?? {}
+  return to === undefined ? {} : { converted: { from: req.dialect, to, dropped, emulated } }
+}
+
+function conversionReasons(upstream: UpstreamAnswer | undefined): string[] {
+  const { converted, name = '' } = upstream ?? {}
+  if (converted === undefined) return []
+  const { from, to } = converted
+  return [`request and answer are converted between ${from} and ${to}, which ${name} speaks`]
 }
 
 /** Recording steps wrap nothing, so that none of them needs Koa's context. */

@@ -66,6 +66,14 @@ export interface UpstreamAnswer {
   readonly urls: readonly string[]
   /** The model that it is asked for: behind an alias, another than the client's. */
   readonly model?: string
+  /** Set where it does not speak the client's dialect, so that the request is converted. */
+  readonly converted?: {
+    readonly from: string
+    readonly to: string
+    /** Fields of the request that it is not told, and that the gateway imitates. */
+    readonly dropped: readonly string[]
+    readonly emulated: readonly string[]
+  }
 }
 
 /** All that is known of a request before it is sent. */

@@ -1,6 +1,12 @@
 import type { Trace } from '../../expressions/expression.ts'
 import { formatPath } from '../../kit/paths.ts'
-import type { Explanation, RouteAnswer, StepAnswer, TracedExpression } from './explanation.ts'
+import type {
+  Explanation,
+  RouteAnswer,
+  StepAnswer,
+  TracedExpression,
+  UpstreamAnswer,
+} from './explanation.ts'
 
 /** Longest value or sub-expression that is printed whole. Characters. */
 const MAX_SHOWN = 100
@@ -72,10 +78,21 @@ function upstreamLines({ request, upstream, rule, refusal }: Explanation): strin
     const places = urls.map((url) => `${method} ${url}`)
     if (urls.length === 0) places.push('answers inside the gateway')
     lines.push(...places.map((place) => `  ${name}  ${place}${asked}${chosen}`))
+    lines.push(...conversionLines(upstream))
   } else lines.push('  none is asked')
   if (typeof rule?.trace?.source !== 'string') lines.push(...expressionLines(rule, '      '))
   if (refusal) lines.push(`  the client gets ${refusal.status} ${refusal.code}: ${refusal.message}`)
   return lines
+}
+
+function conversionLines({ converted }: UpstreamAnswer): string[] {
+  if (converted === undefined) return []
+  const { from, to, dropped, emulated } = converted
+  return [
+    `      converted from ${from} to ${to}`,
+    ...(dropped.length === 0 ? [] : [`      dropped: ${dropped.join(', ')}`]),
+    ...(emulated.length === 0 ? [] : [`      emulated: ${emulated.join(', ')}`]),
+  ]
 }
 
 function expressionLines(expression: TracedExpression | undefined, indent: string): string[] {

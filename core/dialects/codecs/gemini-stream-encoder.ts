@@ -5,6 +5,7 @@ import type { Crossing } from '../hub/codec.ts'
 import type { Proof } from '../hub/conversation.ts'
 import { compact, json } from '../hub/fields.ts'
 import type { BlockHead, HubEvent, OutEvent, StreamEncoder } from '../hub/stream.ts'
+import type { Framing } from '../hub/stream-converter.ts'
 import {
   candidateOf,
   encodeAnswerPart,
@@ -142,7 +143,9 @@ export class GeminiStreamEncoder implements StreamEncoder {
  * How a stream is framed that was not asked for with `alt=sse`: as one JSON list, an item per event. `end` closes it,
  * and must not be called for a stream that was cut.
  */
-export class ListFraming {
+export class ListFraming implements Framing {
+  readonly contentType = 'application/json; charset=utf-8'
+  readonly keepAlive = ''
   #hasBegun = false
 
   /** The text of one event. */

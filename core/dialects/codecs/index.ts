@@ -1,5 +1,5 @@
-import type { Codec } from '../hub/codec.ts'
-import type { CodecName } from '../hub/conversation.ts'
+import type { Codec, UpstreamCodec } from '../hub/codec.ts'
+import type { CodecName, TargetName } from '../hub/conversation.ts'
 import { anthropicCodec } from './anthropic.ts'
 import { geminiCodec } from './gemini.ts'
 import { openaiChatCodec } from './openai-chat.ts'
@@ -11,4 +11,11 @@ export const CODECS: Readonly<Record<CodecName, Codec>> = {
   'openai-responses': openaiResponsesCodec,
   anthropic: anthropicCodec,
   gemini: geminiCodec,
+}
+
+/** The codec of an upstream's dialect. Throws a RangeError for one that nothing is converted to. */
+export function upstreamCodec(name: TargetName): UpstreamCodec {
+  const codec: UpstreamCodec | undefined = (CODECS as Partial<Record<TargetName, Codec>>)[name]
+  if (codec === undefined) throw new RangeError(`nothing is converted to ${name}`)
+  return codec
 }

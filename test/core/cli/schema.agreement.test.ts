@@ -68,6 +68,7 @@ describe('the committed schema', async () => {
 const BEYOND_A_SCHEMA: Readonly<Record<string, readonly string[]>> = {
   'other parts of the file': [
     'by-model-nothing',
+    'dialect-not-of-an-llm',
     'dialect-not-spoken',
     'override-ambiguous',
     'override-no-step',

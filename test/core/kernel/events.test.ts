@@ -88,7 +88,7 @@ test('an event that the upstream did not end with a blank line passes the hooks 
   const hide = chunker('hide', ({ data }) =>
     data.includes('secret') ? { data: '***' } : undefined,
   )
-  const { read, script } = await start('[hide]', [hide])
+  const { read, script } = await start('[hide]', [hide], 'http')
   script.pieces = ['data: 1\n\n', 'data: secret']
   expect(await read()).toBe('data: 1\n\ndata: ***\n\n')
   script.pieces = ['data: 1\n\n', 'data: open']
@@ -152,10 +152,11 @@ test('the usage of a stream is known when it is done', async () => {
 
 test('bytes in are bytes out, wherever the stream is cut, where no hook changes anything', async () => {
   const look = chunker('look', (chunk) => void chunk.json)
-  const { ask, script } = await start('[look, look2]', [
-    look,
-    step('look2', { chunk: () => undefined }),
-  ])
+  const { ask, script } = await start(
+    '[look, look2]',
+    [look, step('look2', { chunk: () => undefined })],
+    'http',
+  )
   const text = fc.string({ unit: fc.constantFrom('a', 'ü', '🌍', ' ', ':', '"', '\\', '{', '}') })
   const line = fc.oneof(
     text.map((value) => `data: ${value}`),
