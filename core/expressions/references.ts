@@ -126,6 +126,7 @@ export class References {
   #whole(root: Root, at: At): Reference | undefined {
     const fields = FIELDS.get(root)
     if (WHOLE_ROOTS.has(root)) {
+      if (root === 'usage') this.#parser.reads.add('usage')
       if (!fields) return plain((frame) => frame.scope[root])
       return plain((frame) => copyFields(frame.scope[root], fields.keys()))
     }

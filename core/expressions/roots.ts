@@ -60,13 +60,15 @@ const UPSTREAM: Record<keyof UpstreamView, Field> = {
   emulated: ANY,
 }
 
+const TOKENS: Field = { holds: 'any', reads: 'usage' }
+
 const USAGE: Record<keyof Usage, Field> = {
-  inputTokens: ANY,
-  outputTokens: ANY,
-  totalTokens: ANY,
-  cacheReadTokens: ANY,
-  cacheWriteTokens: ANY,
-  reasoningTokens: ANY,
+  inputTokens: TOKENS,
+  outputTokens: TOKENS,
+  totalTokens: TOKENS,
+  cacheReadTokens: TOKENS,
+  cacheWriteTokens: TOKENS,
+  reasoningTokens: TOKENS,
 }
 
 const CHUNK: Record<keyof Chunk, Field> = { event: ANY, data: ANY, json: ANY, isWhole: ANY }

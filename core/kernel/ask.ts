@@ -21,6 +21,8 @@ export interface DeliverOptions {
   readonly jsonDepth: number
   /** True where a step may ask for the token usage. */
   readonly readsUsage: boolean
+  /** True where a step must know the tokens of every answer. */
+  readonly needsUsage: boolean
   /** True where a step may ask for a second attempt, so that the request body must be kept. */
   readonly replays: boolean
 }

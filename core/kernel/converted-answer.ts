@@ -7,6 +7,7 @@ import { retryHeaders, retryHint } from '../dialects/retry-hint.ts'
 import { GatewayError } from '../errors.ts'
 import type { AnswerHeaders } from '../exchange.ts'
 import type { ByteSink, ByteSource } from '../kit/byte-source.ts'
+import { headerList } from '../kit/header-list.ts'
 import { isObject, type Json, jsonOf } from '../kit/json.ts'
 import { FrameTooLargeError } from '../kit/sse.ts'
 import type { UpstreamAnswer } from '../upstream/upstream.ts'
@@ -230,22 +231,6 @@ function faultOf(cause: Error): Error {
   if (!(cause instanceof FrameTooLargeError)) return cause
   return new GatewayError('UPSTREAM_PROTOCOL', cause.message, { cause })
 }
-
-/** Names of fields as a header field can carry them, up to a length. */
-export function headerList(fields: readonly string[]): string {
-  const written = fields.map((field) =>
-    field.toWellFormed().replaceAll(/[^\x21-\x2b\x2d-\x7e]/gu, encodeURIComponent),
-  )
-  let list = ''
-  for (const [index, field] of written.entries()) {
-    if (list.length + field.length > MAX_LIST) return `${list}, and ${written.length - index} more`
-    list += index === 0 ? field : `, ${field}`
-  }
-  return list
-}
-
-/** Characters of a header field, of which clients take some thousand. */
-const MAX_LIST = 2_000
 
 /** Header fields that tell what was done to the request, and which model was asked. */
 export function reportHeaders({ crossing }: ConvertedRequest): AnswerHeaders {

@@ -1,6 +1,7 @@
 import { GatewayError } from '../errors.ts'
 import type { Headers } from '../exchange.ts'
-import { isObject } from '../kit/json.ts'
+import { withStreamUsage } from '../dialects/same-dialect.ts'
+import { isObject, type JsonObject } from '../kit/json.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../upstream/upstream.ts'
 import {
   aliasOf,
@@ -16,6 +17,7 @@ import {
 import { limitBody, readBody } from './body.ts'
 import { deliverConverted } from './crossing.ts'
 import type { LiveExchange, LiveRequest } from './exchange.ts'
+import { applyTouch, touchOf } from './touch.ts'
 
 /** Bodies up to this size are gathered: one buffer costs less than a stream. Bytes. */
 const GATHER = 64 * 1024
@@ -38,24 +40,29 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
     exchange.attempts++
     const { req } = exchange
     const alias = aliasOf(exchange, live)
-    const sent = alias === undefined && !req.isReplaced ? body : writtenBody(req, alias)
+    const path = strippedPath(aliasedPath(req, alias), route.stripPrefix)
+    const isTouched = alias !== undefined || options.needsUsage
+    const touch = isTouched ? touchOf(exchange, path, alias, options) : undefined
+    const isWritten = alias !== undefined || req.isReplaced || touch?.asksUsage === true
+    const sent = isWritten ? writtenBody(req, alias, touch?.asksUsage) : body
     // Tokens cannot be counted in what is compressed.
     if (options.readsUsage && req.dialect !== 'http' && 'accept-encoding' in req.headers) {
       req.headers['accept-encoding'] = 'identity'
     }
+    const mustBuffer = options.readsAnswer || touch?.shownModel !== undefined
     const request: UpstreamRequest = {
       id: exchange.id,
       method: req.method,
       dialect: req.dialect,
       model: alias ?? req.model,
-      path: strippedPath(aliasedPath(req, alias), route.stripPrefix),
+      path,
       query: req.search,
       headers: sent === body ? req.headers : plainHeaders(req),
       body: sent,
       client: { ip: req.ip, host: req.authority, protocol: req.scheme },
       deadline: deadlineOf(exchange, live, route),
-      bufferUpTo: options.readsAnswer ? options.answerBytes : GATHER,
-      mustBuffer: options.readsAnswer,
+      bufferUpTo: mustBuffer ? options.answerBytes : GATHER,
+      mustBuffer,
       readsPieces: options.readsAnswer,
       endpoint: undefined,
       key: undefined,
@@ -66,6 +73,7 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
     const answer = await ask(exchange, live, request)
     showUpstream(exchange, live, answer)
     applyAnswer(exchange, answer)
+    if (touch !== undefined) applyTouch(exchange, touch)
   }
 }
 
@@ -127,12 +135,14 @@ async function requestBody(exchange: LiveExchange, limit: number, replays: boole
 function writtenBody(
   { body, bytes, isReplaced }: LiveRequest,
   alias: string | undefined,
+  asksUsage = false,
 ): Buffer | undefined {
   const isNamed = alias !== undefined && isObject(body) && body['model'] !== undefined
-  if (!isReplaced && !isNamed) return bytes
+  if (!isReplaced && !isNamed && !asksUsage) return bytes
   if (body === undefined) return undefined
   if (typeof body === 'string') return Buffer.from(body)
-  return Buffer.from(JSON.stringify(isNamed ? { ...body, model: alias } : body))
+  const named = isNamed ? { ...body, model: alias } : body
+  return Buffer.from(JSON.stringify(asksUsage ? withStreamUsage(named as JsonObject) : named))
 }
 
 /** The request's fields without those that described the bytes that the client sent. */
@@ -168,6 +178,7 @@ function applyAnswer(
   exchange.upstreamBytes = Buffer.isBuffer(answer.body) ? answer.body : undefined
   exchange.upstreamUsage = undefined
   exchange.cutText = undefined
+  exchange.editFrame = undefined
   if (Buffer.isBuffer(answer.body)) res.bytes = answer.body
   else res.stream = answer.body
 }

@@ -1,4 +1,5 @@
 import type { UsageReader } from '../dialects/dialect.ts'
+import type { FrameEdit } from '../dialects/same-dialect.ts'
 import { streamEndOf } from '../dialects/stream-end.ts'
 import { GatewayError } from '../errors.ts'
 import type { Chunk, ChunkPatch, NewChunk } from '../exchange.ts'
@@ -20,6 +21,8 @@ export interface PipeOptions {
   readonly reader: UsageReader | undefined
   /** True for a stream whose dialect has an event for its end: without it, it was cut. */
   readonly mustComplete?: boolean
+  /** Changes what the upstream has sent, before anybody sees it. */
+  readonly edit?: FrameEdit | undefined
   /** Where the stream comes from: made to wait while a hook thinks, and given up where one breaks. */
   readonly source: Pick<ByteSource, 'resume' | 'abort'>
   readonly to: ByteSink
@@ -97,8 +100,11 @@ export class EventPipe implements ByteSink {
     else this.#endWith(cause)
   }
 
-  #take(piece: Piece): void {
-    this.#options.reader?.readFrame(piece as Frame)
+  #take(received: Piece): void {
+    const { reader, edit } = this.#options
+    reader?.readFrame(received as Frame)
+    const piece = edit === undefined ? received : edit(received as Frame)
+    if (piece === undefined) return
     if (this.#isWaiting) return void this.#queue.push(piece)
     this.#showPiece(piece)
     if (this.#jobs.length > 0 || this.#flushing !== undefined) this.#proceed()

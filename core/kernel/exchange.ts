@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ClientDialect, Dialect, Usage } from '../dialects/dialect.ts'
 import { DIALECTS } from '../dialects/index.ts'
+import type { FrameEdit } from '../dialects/same-dialect.ts'
 import type { GatewayError } from '../errors.ts'
 import type {
   AnswerHeaders,
@@ -321,6 +322,8 @@ export class LiveExchange implements Exchange {
   streamUsage: (() => Usage | undefined) | undefined
   /** Usage of an answer that was converted: the client's dialect may not tell all of it. */
   upstreamUsage: (() => Usage | undefined) | undefined
+  /** Changes events of a stream of the client's own dialect. */
+  editFrame: FrameEdit | undefined
   /** The end of a converted stream that was cut: only its encoder knows what was said before. */
   cutText: ((error: GatewayError) => string) | undefined
   #vars: JsonObject | undefined

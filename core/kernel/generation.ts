@@ -232,6 +232,7 @@ export class GenerationFactory {
         jsonDepth: server.limits.jsonDepth,
         replays: plan.replays,
         readsUsage: plan.readsUsage,
+        needsUsage: plan.needsUsage,
       }),
       context,
     })

@@ -12,6 +12,8 @@ export interface Plan {
   readonly replays: boolean
   /** True where a step may ask for the token usage of a stream. */
   readonly readsUsage: boolean
+  /** True where a step must know the tokens of every answer, so that a stream is asked for them. */
+  readonly needsUsage: boolean
   /** In words, for `explain`: why a body is not simply piped. */
   readonly reasons: readonly string[]
 }
@@ -42,6 +44,12 @@ export function planRoute(
     reasons.push('the request body is read as JSON: an upstream goes by the model')
   }
 
+  const counter = steps.find(({ config }) => reads(config, 'usage'))
+  if (counter !== undefined) {
+    bodyAt ??= steps.length
+    reasons.push(`streams are asked for their tokens: ${counter.config.place} needs them`)
+  }
+
   const retrier = steps.find(({ config }) => config.plugin.attempts !== undefined)
   if (retrier)
     reasons.push(`the request body is kept whole: ${retrier.config.place} may send it again`)
@@ -56,6 +64,7 @@ export function planRoute(
     bodyAt,
     readsAnswer: answerReader !== undefined,
     replays: retrier !== undefined,
+    needsUsage: counter !== undefined,
     readsUsage: steps.some(({ hooks }) => hooks.done || hooks.handle || hooks.chunk),
     reasons,
   }

@@ -188,7 +188,8 @@ function pipe(
   const reader = isRead ? exchange.dialect.usageReader() : undefined
   if (reader && readsUsage) exchange.streamUsage = () => reader.usage()
   const mustComplete = isRead && mustEndByEvent(exchange, stripPrefix)
-  return new EventPipe({ exchange, hooks, framing, reader, mustComplete, source, to })
+  const edit = isRead ? exchange.editFrame : undefined
+  return new EventPipe({ exchange, hooks, framing, reader, mustComplete, edit, source, to })
 }
 
 /** True for a stream whose dialect has an event for its end, so that one without it was cut. */
