@@ -10,9 +10,10 @@ import {
   type ReasoningControl,
 } from '../hub/request.ts'
 import { conceptOf, type Concept } from '../hub/verdicts.ts'
-import { camel, decodeParts, isToolTurn, OpenCalls } from './gemini-parts.ts'
+import { camel, OpenCalls } from './gemini-parts.ts'
 import { fromGeminiSchema } from './gemini-schema.ts'
 import { decodeToolChoice, decodeTools, toolConfigOptions } from './gemini-tools.ts'
+import { decodeParts, isToolTurn } from './gemini-turns.ts'
 import { rest, type Wire } from './wire.ts'
 
 const DIALECT = 'gemini'

@@ -1,7 +1,6 @@
 import { isObject, type Json, type JsonObject } from '../../kit/json.ts'
 import {
   textOf,
-  type HubMessage,
   type MediaSource,
   type Part,
   type Proof,
@@ -159,7 +158,7 @@ function decodeResult(part: Wire, id: string, calls: OpenCalls): ToolResultPart 
     type: 'toolResult',
     callId: calls.take(name, own) ?? own ?? id,
     name,
-    parts: [{ type: 'text', text: responseText(response) }, ...media],
+    parts: [{ type: 'text', text: responseText(response, name) }, ...media],
     isError: error === undefined ? undefined : true,
     kind: 'function',
     output: response,
@@ -170,13 +169,18 @@ function decodeResult(part: Wire, id: string, calls: OpenCalls): ToolResultPart 
 /** The usual wrappers of a text that is no object. */
 const WRAPPERS = ['output', 'result', 'error'] as const
 
-function responseText(response: Json | undefined): string {
+/** What a result of the function `called` says. */
+function responseText(response: Json | undefined, called: string): string {
   if (response === undefined) return ''
   if (isObject(response)) {
     const [key, ...others] = Object.keys(response)
     const inner = WRAPPERS.find((wrapper) => wrapper === key)
     const value = inner === undefined || others.length > 0 ? undefined : response[inner]
     if (typeof value === 'string') return value
+    // The AI SDK tells the name again beside a result that is text.
+    const { content, name } = response
+    const isTold = others.length === 1 && content !== undefined && name !== undefined
+    if (isTold && name === called && typeof content === 'string') return content
   }
   return JSON.stringify(response)
 }
@@ -269,14 +273,4 @@ export function callPart(
   signature: string | undefined,
 ): JsonObject {
   return json({ functionCall: json({ id, name, args }), thoughtSignature: signature })
-}
-
-/** Reads a list of parts; `prefix` begins the ids of calls that have none. */
-export function decodeParts(parts: Json | undefined, prefix: string, calls: OpenCalls): Part[] {
-  return listOf(parts).map((part, index) => decodePart(part, `${prefix}_${index}`, calls))
-}
-
-/** True where the message is nothing but results. */
-export function isToolTurn(parts: HubMessage['parts']): boolean {
-  return parts.length > 0 && parts.every(({ type }) => type === 'toolResult')
 }

@@ -41,8 +41,9 @@ function decodeChoice(choice: Fields): HubChoice {
   if (typeof old['name'] === 'string') {
     parts.push(decodeToolCall({ id: `call_${old['name']}`, type: 'function', function: json(old) }))
   }
-  const hasCall = parts.some(({ type }) => type === 'toolCall')
-  return { parts, finish: decodeFinish(stringOf(choice['finish_reason']), hasCall) }
+  const has = (type: Part['type']) => parts.some((part) => part.type === type)
+  const raw = stringOf(choice['finish_reason'])
+  return { parts, finish: decodeFinish(raw, has('toolCall'), has('refusal')) }
 }
 
 /** Text, which some servers send as a list of parts with thoughts among them (Mistral). */
@@ -91,11 +92,19 @@ const REASONS: ReadonlyMap<string, FinishReason> = new Map([
   ['error', 'malformed'],
 ])
 
-/** Some servers say `stop` although there are calls, and so does OpenAI where one was forced. */
-export function decodeFinish(raw: string | undefined, hasCall: boolean): Finish {
+/**
+ * Some servers say `stop` although there are calls, and so does OpenAI where one was forced, or where the model has
+ * refused in words.
+ */
+export function decodeFinish(
+  raw: string | undefined,
+  hasCall: boolean,
+  hasRefusal: boolean,
+): Finish {
   const reason = REASONS.get(raw ?? '') ?? 'stop'
+  const meant = hasCall ? 'tool' : hasRefusal ? 'contentFilter' : reason
   return {
-    reason: reason === 'stop' && hasCall ? 'tool' : reason,
+    reason: reason === 'stop' ? meant : reason,
     raw: raw ?? '',
     native: { dialect: DIALECT },
   }
@@ -112,9 +121,13 @@ const WORDS: Readonly<Record<FinishReason, string>> = {
   malformed: 'stop',
 }
 
-/** The finish reason in OpenAI's words: those of the upstream itself, where it is of this dialect. */
-export function encodeFinish({ native, raw, reason }: Finish): string {
-  return native?.dialect === DIALECT && REASONS.has(raw) ? raw : WORDS[reason]
+/**
+ * The finish reason in OpenAI's words: those of the upstream itself, where it is of this dialect. What the model has
+ * refused in words of its own is complete.
+ */
+export function encodeFinish({ native, raw, reason }: Finish, hasRefusal: boolean): string {
+  if (native?.dialect === DIALECT && REASONS.has(raw)) return raw
+  return reason === 'contentFilter' && hasRefusal ? 'stop' : WORDS[reason]
 }
 
 /** Writes a chat completion. */
@@ -154,7 +167,7 @@ function encodeChoice({ finish, parts }: HubChoice, index: number, crossing: Cro
         calls.length === 0 ? undefined : calls.map((call) => encodeToolCall(call, crossing)),
     }),
     logprobs: null,
-    finish_reason: encodeFinish(finish),
+    finish_reason: encodeFinish(finish, refusals.length > 0),
   }
 }
 

@@ -24,7 +24,18 @@ export function readReasoning(message: Fields): ReasoningPart[] {
   const found = details.length > 0 ? details.flatMap(readDetail) : blocks.flatMap(readBlock)
   const text = stringOf(message['reasoning_content']) ?? stringOf(message['reasoning']) ?? ''
   if (text === '' || found.some((part) => part.text !== '')) return found
-  return [{ type: 'reasoning', text }, ...found]
+  return withText(text, found)
+}
+
+/**
+ * Words that stand apart from their proof. OpenAI's SDK keeps the last of the deltas of a field that it does not know,
+ * so a message that was streamed comes back like this.
+ */
+function withText(text: string, found: readonly ReasoningPart[]): ReasoningPart[] {
+  const [first, ...others] = found
+  const isOwn = first?.proof?.kind === 'signature' || first?.proof?.provider === 'openai'
+  if (!isOwn) return [{ type: 'reasoning', text }, ...found]
+  return [{ ...first!, text }, ...others]
 }
 
 const PROVIDERS: Readonly<Record<string, ProofProvider>> = {

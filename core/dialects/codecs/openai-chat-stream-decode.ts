@@ -102,6 +102,7 @@ class ChoiceReader {
   readonly #ids = new Set<string>()
   #callCount = 0
   #latestCall = 0
+  #hasRefusal = false
   #isFinished = false
 
   /** `blocks` counts for the whole stream. */
@@ -123,7 +124,9 @@ class ChoiceReader {
       if (part.type === 'text') this.#say('text', part.text, events)
       else if (part.type === 'reasoning') this.#reason(part, events)
     }
-    this.#say('refusal', stringOf(delta['refusal']) ?? '', events)
+    const refusal = stringOf(delta['refusal']) ?? ''
+    if (refusal !== '') this.#hasRefusal = true
+    this.#say('refusal', refusal, events)
     this.#cite(listOf(delta['annotations']), events)
     for (const call of listOf(delta['tool_calls'])) this.#call(objectOf(call), events)
     if (isObject(delta['function_call'])) {
@@ -225,7 +228,7 @@ class ChoiceReader {
     this.#closeProse(events)
     this.#closeCalls(events, () => true)
     this.#isFinished = true
-    const finish = decodeFinish(reason, this.#callCount > 0)
+    const finish = decodeFinish(reason, this.#callCount > 0, this.#hasRefusal)
     events.push({ type: 'finish', finish, ...this.#where() })
   }
 

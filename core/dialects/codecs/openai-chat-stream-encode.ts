@@ -21,11 +21,19 @@ interface OpenBlock {
   hasContent: boolean
 }
 
+/** Calls and proofs so far, the length of the text, and whether the model has refused in words. */
+interface Told {
+  calls: number
+  details: number
+  length: number
+  hasRefusal: boolean
+}
+
 class ChatStreamEncoder implements StreamEncoder {
   readonly #crossing: Crossing
   readonly #blocks = new Map<number, OpenBlock>()
-  /** By choice: whether its role was told, calls and thoughts so far, and the length of its text. */
-  readonly #choices = new Map<number, { calls: number; details: number; length: number }>()
+  /** By choice: whether its role was told, and what was told so far. */
+  readonly #choices = new Map<number, Told>()
   #base: JsonObject = {}
   #usage: Usage | undefined
   #isOver = false
@@ -50,10 +58,12 @@ class ChatStreamEncoder implements StreamEncoder {
       case 'finish': {
         const { finish, choice = 0 } = event
         const refusal = finish.explanation
+        const begun = this.#begin(choice)
+        const { hasRefusal } = this.#choices.get(choice)!
         return [
-          ...this.#begin(choice),
+          ...begun,
           ...(refusal === undefined ? [] : [this.#chunk(choice, { refusal })]),
-          this.#chunk(choice, {}, encodeFinish(finish)),
+          this.#chunk(choice, {}, encodeFinish(finish, hasRefusal)),
         ]
       }
       case 'usage':
@@ -82,7 +92,7 @@ class ChatStreamEncoder implements StreamEncoder {
   /** The first chunk of an alternative tells the role, and nothing else. */
   #begin(choice: number): OutEvent[] {
     if (this.#choices.has(choice)) return []
-    this.#choices.set(choice, { calls: 0, details: 0, length: 0 })
+    this.#choices.set(choice, { calls: 0, details: 0, length: 0, hasRefusal: false })
     return [this.#chunk(choice, { role: 'assistant', content: '', refusal: null })]
   }
 
@@ -113,6 +123,7 @@ class ChatStreamEncoder implements StreamEncoder {
       case 'reasoning':
         return [this.#chunk(choice, { reasoning_content: delta.text })]
       case 'refusal':
+        this.#choices.get(choice)!.hasRefusal = true
         return [this.#chunk(choice, { refusal: delta.text })]
       case 'toolCall':
         return [this.#arguments(open, delta.text)]

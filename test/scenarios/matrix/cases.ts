@@ -23,7 +23,7 @@ export const MODELS: Readonly<Record<LlmDialect, { plain: string; thinking: stri
 }
 
 /** Proofs of thoughts as each provider writes them; Chat Completions has none. */
-const PROOFS: Readonly<Record<LlmDialect, string>> = {
+export const PROOFS: Readonly<Record<LlmDialect, string>> = {
   'openai-chat': '',
   'openai-responses': 'gAAAAABpJx0FZ2hvc3Q=',
   anthropic: 'ErUBCkYIBxgCIkBzaWduYXR1cmU=',
@@ -34,7 +34,7 @@ const TEXT = 'Grüße aus Zürich: 12 °C, 🌦️ showers, then “clear”.\nB
 const USAGE = { input: 120, output: 50, cached: 40, reasoning: 0 }
 
 /** How OpenAI's models refuse. */
-export const REFUSAL = 'I cannot help with that.'
+const REFUSAL = 'I cannot help with that.'
 
 /** A picture of one pixel. */
 export const PIXEL =

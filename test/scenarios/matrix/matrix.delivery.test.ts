@@ -13,7 +13,17 @@ afterAll(() => lanes.close())
 const deliveries: { how: string; stream: boolean; delivery: Delivery }[] = [
   { how: 'a stream that comes byte by byte', stream: true, delivery: { split: 1 } },
   { how: 'a stream in pieces of 7 bytes', stream: true, delivery: { split: 7 } },
+  {
+    how: 'a stream of an upstream that compresses where it may',
+    stream: true,
+    delivery: { gzip: true, split: 5 },
+  },
   { how: 'an answer in pieces of 7 bytes', stream: false, delivery: { split: 7 } },
+  {
+    how: 'an answer of an upstream that compresses where it may',
+    stream: false,
+    delivery: { gzip: true },
+  },
   { how: 'an answer that takes a while', stream: false, delivery: { delay: 30 } },
 ]
 

@@ -82,7 +82,7 @@ function heardOf(said: Said, differences: readonly Difference[]): Heard {
     finish: said.finish,
     usage: said.usage,
   }
-  return differences.reduce((told, { heard: change }) => change?.(told) ?? told, heard)
+  return differences.reduce((told, { heard: change }) => change?.(told, said) ?? told, heard)
 }
 
 /** What reaches the upstream: each request with the conversation so far. */

@@ -20,6 +20,7 @@ export interface Delivery {
   readonly cut?: { readonly after: number; readonly how: 'end' | 'drop' }
   /** Frames after which the provider's own error comes, in a stream that began with 200. */
   readonly errorAfter?: number
+  /** Compresses the answer where the request accepts that. */
   readonly gzip?: boolean
 }
 
@@ -91,7 +92,9 @@ export class ReplayUpstream {
     if (scripted === undefined)
       return sendFailure(res, provider.answers.refusedRequest('no answer'))
     if ('failure' in scripted) return sendFailure(res, provider.answers[scripted.failure]())
-    const { delivery = {} } = scripted
+    const takesGzip = req.headers['accept-encoding']?.includes('gzip') ?? false
+    const { gzip = false, ...how } = scripted.delivery ?? {}
+    const delivery = { ...how, gzip: gzip && takesGzip }
     if (delivery.delay !== undefined) await wait(delivery.delay)
     const told = { ...request.body, $model: /models\/([^:]+)/.exec(path)?.[1] ?? '' }
     if (isStream) {
@@ -126,13 +129,13 @@ async function send(
   res: ServerResponse,
   type: string,
   plain: Buffer,
-  { split, gzip }: Delivery,
+  { split, gzip = false }: Delivery,
   isDropped = false,
 ): Promise<void> {
-  const bytes = gzip === true ? gzipSync(plain) : plain
+  const bytes = gzip ? gzipSync(plain) : plain
   res.writeHead(200, {
     'content-type': type,
-    ...(gzip === true ? { 'content-encoding': 'gzip' } : {}),
+    ...(gzip ? { 'content-encoding': 'gzip' } : {}),
   })
   res.flushHeaders()
   const size = split ?? bytes.length
