@@ -61,11 +61,12 @@ function encodeBudget(
   turns: readonly Turn[],
   maxTokens: number,
   effort: Effort | undefined,
-  { report }: Crossing,
+  { report, schemaTool }: Crossing,
 ): JsonObject {
   const { origins, reasoning, toolChoice } = request
   const field = origins.reasoning ?? 'reasoning'
   const isForced =
+    schemaTool !== undefined ||
     toolChoice?.type === 'required' ||
     toolChoice?.type === 'tool' ||
     (toolChoice?.type === 'subset' && toolChoice.mode === 'required')

@@ -68,6 +68,9 @@ function encodeTuning(request: HubRequest, crossing: Crossing): JsonObject {
   if (stop !== undefined && stop.length > MAX_STOPS) {
     report.note('refused', origins.stop ?? 'stop', `the target takes ${MAX_STOPS} stop sequences`)
   }
+  if (stop !== undefined && !capabilities.classicTuning && !isFree) {
+    report.note('refused', origins.stop ?? 'stop', 'the model takes no stop sequences')
+  }
   return json({
     temperature: ifTaken(
       sampling.temperature,
