@@ -16,11 +16,7 @@ export const DIALECTS = Object.keys(MODELS) as LlmDialect[]
 
 /** Each client in front of each upstream. */
 export const COLUMNS = CLIENTS.flatMap((client) =>
-  DIALECTS.filter((upstream) => upstream === client.dialect).map((upstream) => ({
-    client,
-    upstream,
-    name: client.name,
-  })),
+  DIALECTS.map((upstream) => ({ client, upstream, name: client.name })),
 )
 
 /** A gateway in front of one replay upstream for each dialect; the model decides which. */

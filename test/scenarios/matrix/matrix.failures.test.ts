@@ -79,7 +79,7 @@ describe.each(COLUMNS)('$name in front of $upstream', ({ client, upstream }) => 
     expect(faults).toEqual(faults.map(() => 'stream'))
   })
 
-  test.concurrent.each(['drop'] as const)(
+  test.concurrent.each(['end', 'drop'] as const)(
     'is told of a stream that is cut at any event (%s)',
     async (how) => {
       const said = THINKING_ABOUT_TOOLS[upstream]
