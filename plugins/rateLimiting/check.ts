@@ -1,13 +1,14 @@
 import { formatDuration } from '#core/kit/duration.ts'
 import type { Report } from '#core/sdk.ts'
-import { windowsOf } from './levels.ts'
-import type { Limits, Options, Window } from './options.ts'
+import { suggest } from '#core/kit/suggest.ts'
+import { isList, type Limits, type Options, type Window, windowsOf } from './options.ts'
+import { BUILT_IN } from './subjects.ts'
 
 type Path = (string | number)[]
 
 /** Says what the schema cannot: limits that limit nothing, or that no request could ever keep. */
 export function checkOptions(options: Options, report: Report): void {
-  checkLimits(options.limits as Limits, ['limits'], options, report)
+  checkLimits(options.limits, ['limits'], options, report)
   if (Object.keys(options.limits).length === 0) {
     report.warning(
       ['limits'],
@@ -17,7 +18,7 @@ export function checkOptions(options: Options, report: Report): void {
   }
   checkBurst(options.burstAllowance, options.strategy, ['burstAllowance'], report)
   for (const [name, { limits }] of Object.entries(options.levels)) {
-    if (limits) checkLimits(limits as Limits, ['levels', name, 'limits'], options, report)
+    if (limits) checkLimits(limits, ['levels', name, 'limits'], options, report)
   }
   if (options.boundOutput && !countsTokens(options)) {
     report.warning(
@@ -31,18 +32,16 @@ export function checkOptions(options: Options, report: Report): void {
 /** True where any limit, of any level, counts tokens. */
 export function countsTokens({ limits, levels }: Options): boolean {
   return [limits, ...Object.values(levels).map((level) => level.limits ?? {})].some((one) =>
-    Object.values(one as Limits).some((limit) =>
-      windowsOf(limit).some(({ tokens }) => tokens !== undefined),
-    ),
+    Object.values(one).some((limit) => windowsOf(limit).some(({ tokens }) => tokens !== undefined)),
   )
 }
 
 function checkLimits(limits: Limits, at: Path, options: Options, report: Report): void {
   for (const [name, limit] of Object.entries(limits)) {
-    const isList = Array.isArray(limit)
     const seen = new Set<string>()
     for (const [index, window] of windowsOf(limit).entries()) {
-      const path = [...at, name, ...(isList ? [index] : [])]
+      const path = [...at, name, ...(isList(limit) ? [index] : [])]
+      checkKey(name, window, path, report)
       checkWindow(window, path, options, report)
       const same = `${window.strategy ?? options.strategy} ${window.window} ${JSON.stringify(window.key?.source)}`
       if (seen.has(same)) {
@@ -52,6 +51,17 @@ function checkLimits(limits: Limits, at: Path, options: Options, report: Report)
       seen.add(same)
     }
   }
+}
+
+function checkKey(name: string, { key }: Window, path: Path, report: Report): void {
+  const isBuiltIn = Object.hasOwn(BUILT_IN, name)
+  if (isBuiltIn && key !== undefined) {
+    report.error([...path, 'key'], `${name} has its own`, 'give a limit with a key another name')
+  }
+  if (isBuiltIn || key !== undefined) return
+  const near = suggest(name, Object.keys(BUILT_IN))
+  const hint = 'say key: $consumer.team, or whatever is to be counted together'
+  report.error(path, `${name} has no key`, near === undefined ? hint : `did you mean ${near}?`)
 }
 
 function checkWindow(window: Window, path: Path, options: Options, report: Report): void {

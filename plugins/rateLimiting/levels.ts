@@ -1,6 +1,6 @@
 import { formatDuration } from '#core/kit/duration.ts'
 import type { Limit } from '#core/sdk.ts'
-import type { Limits, Options, Window } from './options.ts'
+import { LEVELS, type Limits, type Options, type Window, windowsOf } from './options.ts'
 import { type SubjectOf, subjectOf } from './subjects.ts'
 
 /** What is counted. */
@@ -36,11 +36,6 @@ export interface Level {
   readonly countsTokens: boolean
 }
 
-/** The windows of a limit: one, or a list. */
-export function windowsOf(limit: Limits[string]): readonly Window[] {
-  return Array.isArray(limit) ? (limit as readonly Window[]) : [limit as Window]
-}
-
 /** The levels by name, and what counts for those who have none. */
 export function compileLevels(
   options: Options,
@@ -62,13 +57,13 @@ export function compileLevels(
     const countsTokens = groups.some(({ rules }) => rules.some(({ unit }) => unit === 'tokens'))
     return { groups, countsTokens }
   }
-  const levels = Object.entries(options.levels).map(
+  const levels = Object.entries({ ...LEVELS, ...options.levels }).map(
     ([name, { limits, factor }]): [string, Level] => [
       name,
-      level((limits ?? options.limits) as Limits, factor),
+      level(limits ?? options.limits, factor),
     ],
   )
-  return { usual: level(options.limits as Limits, 1), levels: new Map(levels) }
+  return { usual: level(options.limits, 1), levels: new Map(levels) }
 }
 
 function groupOf(

@@ -1,4 +1,4 @@
-import { duration, expression, type Expression, type Infer, type Json } from '#core/sdk.ts'
+import { duration, expression, type Infer, type Json } from '#core/sdk.ts'
 
 const STRATEGY = {
   type: 'string',
@@ -7,102 +7,57 @@ const STRATEGY = {
 
 const BURST = { type: 'number', maximum: 1_000 } as const
 
-const UNITS = {
-  requests: {
-    type: 'integer',
-    minimum: 1,
-    maximum: 1e12,
-    description: 'Requests in one window.',
-    examples: [100],
-  },
-  tokens: {
-    type: 'integer',
-    minimum: 1,
-    maximum: 1e12,
-    description: 'Tokens of prompts and answers in one window. Reads the body.',
-    examples: [50_000],
-  },
-  window: duration({
-    minimum: 1,
-    description: 'Over how long it is counted.',
-    examples: ['1m'],
-  }),
-  strategy: { ...STRATEGY, description: "Takes the place of the step's." },
-  burstAllowance: { ...BURST, description: "Takes the place of the step's." },
-} as const
-
-const LIMIT = {
+const WINDOW = {
   type: 'object',
   additionalProperties: false,
   required: ['window'],
-  properties: UNITS,
-} as const
-
-const NAMED = {
-  type: 'object',
-  additionalProperties: false,
-  required: ['window', 'key'],
   properties: {
-    ...UNITS,
     key: expression({
-      description: 'What is counted together, by expression; null leaves the request uncounted.',
-      examples: ['$consumer.team', '$req.headers.x-tenant'],
+      description:
+        'What is counted together, for a limit of your own; where it is null the request is not counted.',
+      examples: ['$consumer.team'],
       'x-scope': 'request',
     }),
+    requests: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 1e12,
+      description: 'Requests in one window.',
+      examples: [100],
+    },
+    tokens: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 1e12,
+      description: 'Tokens of prompts and answers in one window. Reads the body.',
+      examples: [50_000],
+    },
+    window: duration({
+      minimum: 1,
+      description: 'Over how long it is counted.',
+      examples: ['1m'],
+    }),
+    strategy: { ...STRATEGY, description: "Takes the place of the step's." },
+    burstAllowance: { ...BURST, description: "Takes the place of the step's." },
   },
 } as const
-
-function oneOrMore<const S extends object>(limit: S, description: string) {
-  return {
-    anyOf: [limit, { type: 'array', minItems: 1, maxItems: 8, items: limit }],
-    description,
-  } as const
-}
 
 const LIMITS = {
   type: 'object',
   maxProperties: 16,
   propertyNames: { type: 'string', pattern: '^[A-Za-z][\\w-]{0,31}$', examples: ['perTeam'] },
-  properties: {
-    perUser: oneOrMore(
-      LIMIT,
-      'For each user: `consumer.user`, else `consumer.id`; the address where no step has said who calls.',
-    ),
-    perAPIKey: oneOrMore(
-      LIMIT,
-      'For each API key: `consumer.keyId`, else the credential that was presented. Who presents none is not counted.',
-    ),
-    perIP: oneOrMore(LIMIT, 'For each client address.'),
+  additionalProperties: {
+    anyOf: [WINDOW, { type: 'array', minItems: 1, maxItems: 8, items: WINDOW }],
   },
-  additionalProperties: oneOrMore(
-    NAMED,
-    'A limit of your own, with a `key`; a list is several windows.',
-  ),
 } as const
 
-const UNLIMITED: Json = { limits: {} }
-const RESTRICTED: Json = { factor: 0.1 }
 const NOTHING: Json = {}
 
-function level<const O extends object>(option: O) {
-  return {
-    type: 'object',
-    additionalProperties: false,
-    properties: {
-      factor: {
-        type: 'number',
-        exclusiveMinimum: 0,
-        maximum: 1_000,
-        default: 1,
-        description: 'All limits times this.',
-      },
-      limits: {
-        ...LIMITS,
-        description: "Take the place of the step's limits; `{}` is without any.",
-      },
-    },
-    ...option,
-  } as const
+/** The levels that are known without a word. */
+export const LEVELS: Options['levels'] = {
+  unlimited: { factor: 1, limits: {} },
+  standard: { factor: 1 },
+  restricted: { factor: 0.1 },
 }
 
 /** The options of rateLimiting. */
@@ -113,7 +68,9 @@ export const OPTIONS = {
   properties: {
     limits: {
       ...LIMITS,
-      description: 'What is counted, by name. A request must fit into all of them.',
+      description:
+        'What is counted, by name: `perUser`, `perAPIKey`, `perIP`, and names of your own that have a `key`. A list is several windows. A request must fit into all of them.',
+      examples: [{ perUser: { requests: 100, tokens: 50_000, window: '1m' } }],
     },
     strategy: {
       ...STRATEGY,
@@ -132,13 +89,25 @@ export const OPTIONS = {
       default: NOTHING,
       propertyNames: { type: 'string', pattern: '^[A-Za-z][\\w-]{0,31}$' },
       description:
-        'The limits for those of one level: `consumer.rateLimit` chooses it. Who has none, or one that is not here, gets the limits as they stand.',
-      properties: {
-        unlimited: level({ default: UNLIMITED, description: 'For those who are trusted.' }),
-        standard: level({ default: NOTHING, description: 'The limits as they stand.' }),
-        restricted: level({ default: RESTRICTED, description: 'For guests.' }),
+        'Other limits for some, by the name that stands in `consumer.rateLimit`. `unlimited`, `standard` (the limits as they stand) and `restricted` (a tenth of them) are known.',
+      examples: [{ gold: { factor: 5 } }],
+      additionalProperties: {
+        type: 'object',
+        additionalProperties: false,
+        properties: {
+          factor: {
+            type: 'number',
+            exclusiveMinimum: 0,
+            maximum: 1_000,
+            default: 1,
+            description: 'All limits times this.',
+          },
+          limits: {
+            ...LIMITS,
+            description: "Takes the place of the step's limits; `{}` is without any.",
+          },
+        },
       },
-      additionalProperties: level({ description: 'A level of your own.' }),
     },
     scope: {
       type: 'string',
@@ -203,14 +172,17 @@ export const OPTIONS = {
 export type Options = Infer<typeof OPTIONS>
 
 /** One window of a limit, as it is written. */
-export interface Window {
-  readonly requests?: number
-  readonly tokens?: number
-  readonly window: number
-  readonly strategy?: Options['strategy']
-  readonly burstAllowance?: number
-  readonly key?: Expression
-}
+export type Window = Infer<typeof WINDOW>
 
 /** The limits of a step or a level, by name. */
-export type Limits = Readonly<Record<string, Window | readonly Window[]>>
+export type Limits = Options['limits']
+
+/** The windows of a limit: one, or a list. */
+export function windowsOf(limit: Limits[string]): readonly Window[] {
+  return isList(limit) ? limit : [limit]
+}
+
+/** True for a limit that is a list of windows. */
+export function isList(limit: Limits[string]): limit is readonly Window[] {
+  return Array.isArray(limit)
+}

@@ -7,7 +7,7 @@ import type { ExchangeView, Expression, Json } from '#core/sdk.ts'
 export type SubjectOf = (exchange: ExchangeView) => string | undefined
 
 /** The limits that need no `key`. */
-const BUILT_IN: Readonly<Record<string, SubjectOf>> = {
+export const BUILT_IN: Readonly<Record<string, SubjectOf>> = {
   perUser({ consumer, req }) {
     if (consumer === undefined) return `ip:${clientNetwork(req.ip)}`
     return bounded(textOf(consumer['user'] ?? consumer.id))

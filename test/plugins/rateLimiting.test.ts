@@ -261,7 +261,13 @@ describe('a config', () => {
     [
       'has a limit of its own without a key',
       { limits: { perTeam: MINUTE } },
-      'limits.perTeam: missing option "key"',
+      'limits.perTeam: perTeam has no key',
+    ],
+    ['misspells one that has none', { limits: { perUsr: MINUTE } }, 'hint: did you mean perUser?'],
+    [
+      'gives a key to one that has its own',
+      { limits: { perUser: { ...MINUTE, key: '$req.host' } } },
+      'limits.perUser.key: perUser has its own',
     ],
     [
       'is faulty in a level',
