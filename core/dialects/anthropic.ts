@@ -4,7 +4,7 @@ import { CREDENTIAL_HEADERS } from './credentials.ts'
 import type { Dialect, PublicError, Usage } from './dialect.ts'
 import { ANTHROPIC_ENDPOINTS } from './endpoints.ts'
 import { errorClass, errorHeaders } from './errors.ts'
-import { countOf, makeUsage, modelInBody, StreamReader } from './usage.ts'
+import { bytesOf, countOf, makeUsage, modelInBody, StreamReader } from './usage.ts'
 
 /** From this API version on, keys are presented as bearer tokens. Dates in this form compare as text. */
 const BEARER_SINCE = '2026-10-21'
@@ -64,7 +64,7 @@ class MessagesUsageReader extends StreamReader {
   #fields: Record<string, unknown> | undefined
   #isComplete = false
 
-  read(event: Json): void {
+  protected readEvent(event: Json): void {
     if (!isObject(event)) return
     switch (event['type']) {
       case 'message_start':
@@ -81,6 +81,10 @@ class MessagesUsageReader extends StreamReader {
     }
   }
 
+  protected textBytesOf(event: Json): number {
+    return textBytes(event)
+  }
+
   protected currentUsage(): Usage | undefined {
     return anthropicUsage(this.#fields)
   }
@@ -94,4 +98,10 @@ class MessagesUsageReader extends StreamReader {
     const stated = Object.entries(usage).filter(([, value]) => value !== null)
     this.#fields = { ...this.#fields, ...Object.fromEntries(stated) }
   }
+}
+
+function textBytes(event: Json): number {
+  const delta = isObject(event) ? event['delta'] : undefined
+  if (!isObject(delta)) return 0
+  return bytesOf(delta['text']) + bytesOf(delta['thinking']) + bytesOf(delta['partial_json'])
 }

@@ -54,6 +54,8 @@ export interface Usage {
   readonly cacheReadTokens?: number
   readonly cacheWriteTokens?: number
   readonly reasoningTokens?: number
+  /** True where the gateway has counted by itself, for a stream that was cut or does not say what it used. */
+  readonly isEstimated?: true
 }
 
 /** An error as `respond` hands it to a dialect: everything in it may be shown. */
@@ -66,19 +68,28 @@ export interface PublicError {
   readonly requestId: string
 }
 
-/** Collects usage from the events of one stream. Each event is shown to it once, by either `readFrame` or `read`. */
-export interface UsageReader {
-  /** Takes one frame as it came, and parses it only if it can matter: for streams that nobody else parses. */
-  readFrame(frame: Frame): void
-  /** Takes the JSON of one event that has been parsed already. */
-  read(event: Json): void
-  /** What is known so far, also when the stream was cut. May parse a few events: not for every chunk. */
+/** What is known of a stream of events, at any time. */
+export interface StreamFollower {
+  /** What the upstream has told so far. May parse a few events: not for every chunk. */
   usage(): Usage | undefined
+  /**
+   * Bytes of what was generated and delivered so far: text, reasoning, arguments of tools. Exact for the events that
+   * were parsed; those between are judged by a sample. May parse a few events, as `usage`.
+   */
+  deliveredBytes(): number
   /**
    * True once the event that ends a complete answer was seen: a stream that ends before it was cut. The upstream's
    * own error event counts too, since the client has been told.
    */
   isComplete(): boolean
+}
+
+/** Collects usage from the events of one stream. Each event is shown to it once, by either `readFrame` or `read`. */
+export interface UsageReader extends StreamFollower {
+  /** Takes one frame as it came, and parses it only if it can matter: for streams that nobody else parses. */
+  readFrame(frame: Frame): void
+  /** Takes the JSON of one event that has been parsed already. */
+  read(event: Json): void
 }
 
 /** What the gateway must know of a wire format to pass it on, to answer errors in it and to count tokens. */

@@ -4,7 +4,7 @@ import { CREDENTIAL_HEADERS } from './credentials.ts'
 import type { Dialect, PublicError, Usage } from './dialect.ts'
 import { GEMINI_ENDPOINTS } from './endpoints.ts'
 import { errorClass, errorHeaders } from './errors.ts'
-import { countOf, makeUsage, StreamReader } from './usage.ts'
+import { bytesOf, countOf, makeUsage, StreamReader } from './usage.ts'
 
 /** Gemini `generateContent` and its neighbours. */
 export const gemini: Dialect = {
@@ -61,11 +61,15 @@ class GenerateUsageReader extends StreamReader {
   #usage: Usage | undefined
   #isComplete = false
 
-  read(event: Json): void {
+  protected readEvent(event: Json): void {
     if (!isObject(event)) return
     // Every event carries the count so far.
     this.#usage = geminiUsage(event) ?? this.#usage
     if (hasFinished(event)) this.#isComplete = true
+  }
+
+  protected textBytesOf(event: Json): number {
+    return textBytes(event)
   }
 
   protected currentUsage(): Usage | undefined {
@@ -85,4 +89,22 @@ function hasFinished(event: Record<string, unknown>): boolean {
     Array.isArray(candidates) &&
     candidates.some((item) => isObject(item) && typeof item['finishReason'] === 'string')
   )
+}
+
+/** Text, thoughts and calls of an event, in all its candidates. */
+function textBytes(event: Json): number {
+  const candidates = isObject(event) ? event['candidates'] : undefined
+  if (!Array.isArray(candidates)) return 0
+  let bytes = 0
+  for (const candidate of candidates) {
+    const content = isObject(candidate) ? candidate['content'] : undefined
+    const parts = isObject(content) ? content['parts'] : undefined
+    if (!Array.isArray(parts)) continue
+    for (const part of parts) {
+      if (!isObject(part)) continue
+      bytes += bytesOf(part['text'])
+      if (isObject(part['functionCall'])) bytes += bytesOf(JSON.stringify(part['functionCall']))
+    }
+  }
+  return bytes
 }

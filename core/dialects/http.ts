@@ -33,5 +33,6 @@ const NO_USAGE = {
   readFrame: () => {},
   read: () => {},
   usage: () => undefined,
+  deliveredBytes: () => 0,
   isComplete: () => true,
 }

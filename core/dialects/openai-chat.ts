@@ -4,7 +4,7 @@ import { CREDENTIAL_HEADERS } from './credentials.ts'
 import type { Dialect, PublicError, Usage } from './dialect.ts'
 import { OPENAI_ENDPOINTS } from './endpoints.ts'
 import { errorClass, errorHeaders } from './errors.ts'
-import { countOf, makeUsage, modelInBody, StreamReader } from './usage.ts'
+import { bytesOf, countOf, makeUsage, modelInBody, StreamReader } from './usage.ts'
 
 /** The codes that OpenAI has a word of its own for. */
 const OPENAI_CODES: Readonly<Record<string, string>> = {
@@ -81,11 +81,15 @@ class ChatUsageReader extends StreamReader {
   #usage: Usage | undefined
   #isComplete = false
 
-  read(event: Json): void {
+  protected readEvent(event: Json): void {
     if (!isObject(event)) return
     // Some servers put a running count on every chunk, so the latest is the whole.
     this.#usage = openaiUsage(event['usage']) ?? groqUsage(event['x_groq']) ?? this.#usage
     if (hasFinished(event)) this.#isComplete = true
+  }
+
+  protected textBytesOf(event: Json): number {
+    return textBytes(event)
   }
 
   protected currentUsage(): Usage | undefined {
@@ -114,3 +118,29 @@ function hasFinished(event: Record<string, unknown>): boolean {
 function groqUsage(extra: unknown): Usage | undefined {
   return isObject(extra) ? openaiUsage(extra['usage']) : undefined
 }
+
+/** Text, reasoning, refusals and arguments of a chunk, in all its choices; `text` is of the older completions. */
+function textBytes(event: Json): number {
+  if (!isObject(event) || !Array.isArray(event['choices'])) return 0
+  let bytes = 0
+  for (const choice of event['choices']) {
+    if (!isObject(choice)) continue
+    bytes += bytesOf(choice['text'])
+    if (isObject(choice['delta'])) bytes += deltaBytes(choice['delta'])
+  }
+  return bytes
+}
+
+function deltaBytes(delta: Record<string, unknown>): number {
+  let bytes = 0
+  for (const name of TEXTS) bytes += bytesOf(delta[name])
+  const calls = delta['tool_calls']
+  if (!Array.isArray(calls)) return bytes
+  for (const call of calls) {
+    const made = isObject(call) ? call['function'] : undefined
+    if (isObject(made)) bytes += bytesOf(made['name']) + bytesOf(made['arguments'])
+  }
+  return bytes
+}
+
+const TEXTS = ['content', 'reasoning_content', 'reasoning', 'refusal']

@@ -1,10 +1,10 @@
 import { isObject, type Json } from '../kit/json.ts'
-import { formatEvent } from '../kit/sse.ts'
+import { formatEvent, type Frame } from '../kit/sse.ts'
 import { CREDENTIAL_HEADERS } from './credentials.ts'
 import type { Dialect, PublicError, Usage } from './dialect.ts'
 import { RESPONSES_ENDPOINTS } from './endpoints.ts'
 import { openaiError, openaiUsage, renderOpenaiError } from './openai-chat.ts'
-import { modelInBody, StreamReader } from './usage.ts'
+import { bytesOf, modelInBody, StreamReader } from './usage.ts'
 
 /** OpenAI Responses. */
 export const openaiResponses: Dialect = {
@@ -55,11 +55,14 @@ const LAST_EVENTS: ReadonlySet<string> = new Set([
   'error',
 ])
 
+/** Within how many bytes the name of an event ends: `event: response.function_call_arguments.delta`. */
+const NAME_BYTES = 96
+
 class ResponsesUsageReader extends StreamReader {
   #usage: Usage | undefined
   #isComplete = false
 
-  read(event: Json): void {
+  protected readEvent(event: Json): void {
     if (!isObject(event) || typeof event['type'] !== 'string' || !LAST_EVENTS.has(event['type'])) {
       return
     }
@@ -67,6 +70,15 @@ class ResponsesUsageReader extends StreamReader {
     if (isObject(event['response'])) {
       this.#usage = openaiUsage(event['response']['usage']) ?? this.#usage
     }
+  }
+
+  protected textBytesOf(event: Json): number {
+    return isObject(event) ? bytesOf(event['delta']) : 0
+  }
+
+  /** Each `….done` repeats the deltas before it. The name stands at the beginning. */
+  protected override bringsText({ raw }: Frame): boolean {
+    return raw.subarray(0, NAME_BYTES).includes('.delta')
   }
 
   protected currentUsage(): Usage | undefined {

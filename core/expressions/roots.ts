@@ -69,6 +69,7 @@ const USAGE: Record<keyof Usage, Field> = {
   cacheReadTokens: TOKENS,
   cacheWriteTokens: TOKENS,
   reasoningTokens: TOKENS,
+  isEstimated: TOKENS,
 }
 
 const CHUNK: Record<keyof Chunk, Field> = { event: ANY, data: ANY, json: ANY, isWhole: ANY }

@@ -27,6 +27,7 @@ export function applyConverted(
   const { status, body } = answer
   exchange.upstreamBytes = undefined
   exchange.upstreamUsage = () => undefined
+  exchange.follower = undefined
   for (const [name, value] of Object.entries(answerHeaders(answer.headers))) res.set(name, value)
   if (!Buffer.isBuffer(body)) return applySource(exchange, converted, answer, body)
   const json = jsonOf(body)
@@ -64,6 +65,11 @@ function applyStream(
   const converter = converterOf(converted, framing)
   const stream = new ConvertedSource(source, converter)
   exchange.upstreamUsage = () => converter.usage
+  exchange.follower = {
+    usage: () => converter.usage,
+    deliveredBytes: () => converter.deliveredBytes,
+    isComplete: () => converter.isComplete || converter.failure !== undefined,
+  }
   exchange.cutText = (error) => converter.fail(stream.failureOf(error))
   res.status = 200
   res.set('content-type', framing.contentType)

@@ -177,6 +177,7 @@ function applyAnswer(
   for (const name in answer.headers) res.raw.setHeader(name, answer.headers[name]!)
   exchange.upstreamBytes = Buffer.isBuffer(answer.body) ? answer.body : undefined
   exchange.upstreamUsage = undefined
+  exchange.follower = undefined
   exchange.cutText = undefined
   exchange.editFrame = undefined
   if (Buffer.isBuffer(answer.body)) res.bytes = answer.body

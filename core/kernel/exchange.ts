@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { ClientDialect, Dialect, Usage } from '../dialects/dialect.ts'
+import type { ClientDialect, Dialect, StreamFollower, Usage } from '../dialects/dialect.ts'
 import { DIALECTS } from '../dialects/index.ts'
 import type { FrameEdit } from '../dialects/same-dialect.ts'
+import { likelyInput, usageOfStream } from '../dialects/usage.ts'
 import type { GatewayError } from '../errors.ts'
 import type {
   AnswerHeaders,
@@ -318,7 +319,9 @@ export class LiveExchange implements Exchange {
   session: { readonly socket: Socket; readonly head: Buffer } | undefined
   /** A plain answer as the upstream gave it: tokens were spent on it, whatever steps make of it. */
   upstreamBytes: Buffer | undefined
-  /** Usage of a stream, once it was read. */
+  /** Knows what a stream of events has told and brought so far. */
+  follower: StreamFollower | undefined
+  /** Usage of a stream that is one JSON text, once it was read. */
   streamUsage: (() => Usage | undefined) | undefined
   /** Usage of an answer that was converted: the client's dialect may not tell all of it. */
   upstreamUsage: (() => Usage | undefined) | undefined
@@ -328,6 +331,7 @@ export class LiveExchange implements Exchange {
   cutText: ((error: GatewayError) => string) | undefined
   #vars: JsonObject | undefined
   #usage: Usage | undefined
+  #inputTokens: number | undefined
   #usageBytes: Buffer | undefined
   #controller: AbortController | undefined
 
@@ -360,6 +364,9 @@ export class LiveExchange implements Exchange {
   }
 
   get usage(): Usage | undefined {
+    if (this.follower !== undefined) {
+      return usageOfStream(this.follower, () => this.likelyInput())
+    }
     if (this.upstreamUsage !== undefined) return this.upstreamUsage()
     if (this.streamUsage !== undefined) return this.streamUsage()
     const bytes = this.upstreamBytes ?? this.res.bytes
@@ -412,6 +419,13 @@ export class LiveExchange implements Exchange {
   giveUp(reason: Error): void {
     this.givenUp = reason
     this.cancel?.(reason)
+  }
+
+  /** Tokens of the prompt where the upstream has not told them; the body may not have been parsed before. */
+  private likelyInput(): number {
+    const { dialect, path, bytes, body } = this.req
+    this.#inputTokens ??= likelyInput({ dialect, path, body: body ?? (bytes && jsonOf(bytes)) })
+    return this.#inputTokens
   }
 
   private usageOfBody(bytes: Buffer | undefined): Usage | undefined {

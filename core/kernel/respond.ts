@@ -186,7 +186,7 @@ function pipe(
   const isLlmStream = framing === 'events' && exchange.req.dialect !== 'http'
   const isRead = isLlmStream && exchange.upstreamUsage === undefined
   const reader = isRead ? exchange.dialect.usageReader() : undefined
-  if (reader && readsUsage) exchange.streamUsage = () => reader.usage()
+  if (readsUsage && reader) exchange.follower = reader
   const mustComplete = isRead && mustEndByEvent(exchange, stripPrefix)
   const edit = isRead ? exchange.editFrame : undefined
   return new EventPipe({ exchange, hooks, framing, reader, mustComplete, edit, source, to })

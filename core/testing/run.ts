@@ -184,7 +184,7 @@ async function writeAnswer(
   }
   const sent: Buffer[] = []
   const reader = exchange.req.dialect === 'http' ? undefined : dialect.usageReader()
-  if (reader) exchange.streamUsage = () => reader.usage()
+  exchange.follower = reader
   const source = res.takeStream()
   const over = Promise.withResolvers<Error | undefined>()
   const to: ByteSink = {

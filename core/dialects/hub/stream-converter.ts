@@ -34,6 +34,7 @@ export class StreamConverter {
   #out = ''
   #usage: Usage | undefined
   #isComplete = false
+  #deliveredBytes = 0
   #failure: HubError | undefined
 
   constructor(decoder: StreamDecoder, encoder: StreamEncoder, framing: Framing) {
@@ -56,6 +57,11 @@ export class StreamConverter {
   /** The newest count that the upstream has told. */
   get usage(): Usage | undefined {
     return this.#usage
+  }
+
+  /** Text, reasoning and arguments that went through. */
+  get deliveredBytes(): number {
+    return this.#deliveredBytes
   }
 
   /** Converts a piece of the stream. Throws a FrameTooLargeError. */
@@ -105,6 +111,9 @@ export class StreamConverter {
   #write(event: HubEvent): void {
     if ((event.type === 'usage' || event.type === 'start') && event.usage !== undefined) {
       this.#usage = event.usage
+    }
+    if (event.type === 'blockDelta' && event.delta.type !== 'citation') {
+      this.#deliveredBytes += Buffer.byteLength(event.delta.text)
     }
     const told = this.#encoder.push(event)
     for (const one of told) this.#out += this.#framing.frame(one)
