@@ -94,6 +94,17 @@ export interface LedgerRow {
   /** Milliseconds since 1970; never before the row that precedes it, also where the clock stepped back. */
   readonly time: number
   readonly row: JsonObject
+  /** Chains the row to the one before it: see `chain.ts`. Hexadecimal. */
+  readonly hash: string
+}
+
+/** Where a journal ends, and what its oldest row is chained to. */
+export interface LedgerHead {
+  /** Of the newest row; 0 where there never was one. */
+  readonly sequence: number
+  readonly hash: string
+  /** Of the last row that was pruned; empty where none was. */
+  readonly anchor: { readonly sequence: number; readonly hash: string }
 }
 
 /** Durable rows that are only ever appended: usage, audit, dead letters. */
@@ -105,6 +116,8 @@ export interface Ledger {
     journal: string,
     options: { readonly after?: number; readonly limit: number },
   ): Promise<readonly LedgerRow[]>
+  /** What `verifyJournal` holds the rows against. */
+  head(journal: string): Promise<LedgerHead>
   /** Deletes rows older than `before` (milliseconds since 1970); resolves with how many. */
   prune(journal: string, before: number): Promise<number>
 }

@@ -1,18 +1,23 @@
 import type { JsonObject } from '../../kit/json.ts'
 import { checkJournal, checkRead, rowText } from '../journal.ts'
-import type { Ledger, LedgerRow } from '../store.ts'
+import { chainHash } from '../chain.ts'
+import type { Ledger, LedgerHead, LedgerRow } from '../store.ts'
 import { StoreUnavailable } from '../unavailable.ts'
 import { Texts, type TextBounds } from './texts.ts'
 
 interface Row {
   readonly time: number
   readonly text: string
+  readonly hash: string
+  /** Of the row before it, which may be gone. */
+  readonly previous: string
 }
 
 interface Journal {
   readonly rows: Texts<number, Row>
   last: number
   lastTime: number
+  lastHash: string
 }
 
 /** Most journals of one ledger: their names come from plugins, so that many are a mistake. */
@@ -34,8 +39,11 @@ export class MemoryLedger implements Ledger {
     const target = this.#open(journal)
     target.lastTime = Math.max(target.lastTime, this.#now())
     target.last++
-    target.rows.set(target.last, { time: target.lastTime, text })
-    return target.last
+    const { last, lastTime: time, lastHash: previous } = target
+    const hash = chainHash(previous, last, time, text)
+    target.rows.set(last, { time, text, hash, previous })
+    target.lastHash = hash
+    return last
   }
 
   async read(
@@ -48,10 +56,21 @@ export class MemoryLedger implements Ledger {
     const rows: LedgerRow[] = []
     const first = found.last - found.rows.size + 1
     for (let at = Math.max(after + 1, first); at <= found.last && rows.length < limit; at++) {
-      const { time, text } = found.rows.get(at)!
-      rows.push({ sequence: at, time, row: JSON.parse(text) as JsonObject })
+      const { time, text, hash } = found.rows.get(at)!
+      rows.push({ sequence: at, time, row: JSON.parse(text) as JsonObject, hash })
     }
     return rows
+  }
+
+  async head(journal: string): Promise<LedgerHead> {
+    checkJournal(journal)
+    const { rows, last = 0, lastHash = '' } = this.#journals.get(journal) ?? {}
+    const [oldest] = rows?.entries() ?? []
+    const anchor =
+      oldest === undefined
+        ? { sequence: last, hash: lastHash }
+        : { sequence: oldest[0] - 1, hash: oldest[1].previous }
+    return { sequence: last, hash: lastHash, anchor }
   }
 
   async prune(journal: string, before: number): Promise<number> {
@@ -74,7 +93,12 @@ export class MemoryLedger implements Ledger {
         `memory: cannot open journal ${JSON.stringify(name)}, there are ${MOST_JOURNALS} already`,
       )
     }
-    const journal = { rows: new Texts<number, Row>(this.#bounds), last: 0, lastTime: 0 }
+    const journal = {
+      rows: new Texts<number, Row>(this.#bounds),
+      last: 0,
+      lastTime: 0,
+      lastHash: '',
+    }
     this.#journals.set(name, journal)
     return journal
   }

@@ -10,6 +10,8 @@ const APPLICATION_ID = 0x534c5549
  *   reset finds nothing rather than another counter.
  * - counter.idle_at: when the row may be deleted; null where time alone doesn't make it so.
  * - ledger is clustered by journal, so that reading one is one walk.
+ * - ledger.hash chains the rows of a journal, journal.anchor is the row before the first that counts: the last that was
+ *   pruned, or was written before there was a chain.
  * - message.id has no gaps but those of rows that were swept, so that a reader sees what it has missed.
  */
 const MIGRATIONS: readonly string[] = [
@@ -46,6 +48,13 @@ const MIGRATIONS: readonly string[] = [
     expires INTEGER NOT NULL
   ) STRICT;
   CREATE INDEX message_expires ON message (expires);
+  `,
+  `
+  ALTER TABLE journal ADD COLUMN hash TEXT NOT NULL DEFAULT '';
+  ALTER TABLE journal ADD COLUMN anchor INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE journal ADD COLUMN anchor_hash TEXT NOT NULL DEFAULT '';
+  ALTER TABLE ledger ADD COLUMN hash TEXT NOT NULL DEFAULT '';
+  UPDATE journal SET anchor = last;
   `,
 ]
 

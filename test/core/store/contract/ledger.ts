@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { verifyJournal } from '#core/store/chain.ts'
 import type { Open } from './store.ts'
 
 /** What every backend promises of the ledger. */
@@ -81,6 +82,22 @@ export function testLedger(open: Open): void {
       await expect(ledger.read('usage', { limit: 10_001 })).rejects.toThrow(/1 to 10000 rows/)
       await expect(ledger.read('usage', { limit: 1, after: -1 })).rejects.toThrow(/got -1/)
       expect(await ledger.append('usage', {})).toBe(1)
+    })
+
+    test('chains each row to the one before it, whatever is pruned', async ({ skip }) => {
+      const { store, clock = skip() } = await open()
+      const { ledger } = store
+      await Promise.all(Array.from({ length: 1_300 }, (_, n) => ledger.append('audit', { n })))
+      expect(await verifyJournal(ledger, 'audit')).toMatchObject({ rows: 1_300, faults: [] })
+      clock.advance(1)
+      await ledger.append('audit', { n: 'last' })
+      const noted = await ledger.head('audit')
+      await ledger.prune('audit', clock.now())
+      const report = await verifyJournal(ledger, 'audit', noted)
+      expect(report).toMatchObject({ rows: 1, faults: [], head: { sequence: 1_301 } })
+      const wrong = { ...noted, hash: '00' }
+      expect((await verifyJournal(ledger, 'audit', wrong)).faults).toHaveLength(1)
+      expect(await verifyJournal(ledger, 'never')).toMatchObject({ rows: 0, faults: [] })
     })
 
     test('keeps rows and numbers over a restart', async ({ skip }) => {
