@@ -4,9 +4,9 @@ import type { ServerConfig } from '../config/model.ts'
 import { http } from '../dialects/http.ts'
 import { GatewayError } from '../errors.ts'
 import type { Headers } from '../exchange.ts'
-import type { Json } from '../kit/json.ts'
+import type { Json, JsonObject } from '../kit/json.ts'
 import { parsePathPattern, type PathPattern } from '../kit/path-pattern.ts'
-import type { Secret } from '../kit/secret.ts'
+import { maskSecrets, type Secret } from '../kit/secret.ts'
 import type { AdminAnswer, AdminRoute, Logger } from '../sdk.ts'
 import { parseJson, readBody } from './body.ts'
 import { type Arrival, createListener, type Listener, type ListenerConfig } from './listener.ts'
@@ -18,6 +18,17 @@ export interface AdminServices {
   readonly log: Logger
   /** The answer to `/readyz`: false before the first generation is up and while the gateway drains. */
   readonly isReady: () => boolean
+  /** Hears of each operation that may have changed something, and of each that was refused. */
+  readonly onAction: (action: AdminAction) => void
+}
+
+/** What somebody did on the admin listener. */
+export interface AdminAction extends JsonObject {
+  id: string
+  method: string
+  path: string
+  ip: string
+  status: number
 }
 
 /** The operators' listener. */
@@ -60,12 +71,10 @@ export function createAdmin(
   const listener = createListener(
     listenerConfig(config, config.admin),
     {
-      request(req, res, arrival) {
-        answer(req, arrival, live, guard, services)
-          .catch((cause: unknown) => toAnswer(cause, arrival, services.log))
+      request: (req, res, arrival) =>
+        void operate(req, arrival, live, guard, services)
           .then((result) => write(res, result))
-          .catch((error: unknown) => services.log.error('admin answer failed', { error }))
-      },
+          .catch((error: unknown) => services.log.error('admin answer failed', { error })),
       upgrade(_req, socket, _head, { id, ip }) {
         const error = new GatewayError('BAD_REQUEST', 'the admin listener speaks no WebSocket')
         refuseUpgrade(socket, { id, ip, error })
@@ -80,6 +89,27 @@ export function createAdmin(
       live = changed.map(compile)
     },
   }
+}
+
+async function operate(
+  req: IncomingMessage,
+  arrival: Arrival,
+  routes: readonly LiveRoute[],
+  guard: Guard,
+  services: AdminServices,
+): Promise<AdminAnswer> {
+  let result: AdminAnswer
+  try {
+    result = await answer(req, arrival, routes, guard, services)
+  } catch (cause) {
+    result = toAnswer(cause, arrival, services.log)
+  }
+  const { id, method, path, ip } = arrival
+  const status = result.status ?? (result.body === undefined ? 204 : 200)
+  const isReading = method === 'GET' || method === 'HEAD'
+  const isRefused = status === 401 || status === 403
+  if (!isReading || isRefused) services.onAction({ id, method, path, ip, status })
+  return result
 }
 
 function compile(route: AdminRoute): LiveRoute {
@@ -196,7 +226,8 @@ function toAnswer(cause: unknown, { id }: Arrival, log: Logger): AdminAnswer {
 
 function write(res: ServerResponse, { status, headers, body }: AdminAnswer): void {
   const isText = typeof body === 'string'
-  const text = body === undefined ? '' : isText ? body : `${JSON.stringify(body, null, 2)}\n`
+  const plain = body === undefined ? '' : isText ? body : `${JSON.stringify(body, null, 2)}\n`
+  const text = maskSecrets(plain)
   const fields: Record<string, string> = {
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',

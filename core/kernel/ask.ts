@@ -2,6 +2,7 @@ import type { RouteConfig, UpstreamConfig } from '../config/model.ts'
 import type { UpstreamView } from '../exchange.ts'
 import type { Tried, Upstream, UpstreamAnswer, UpstreamRequest } from '../upstream/upstream.ts'
 import type { LiveExchange } from './exchange.ts'
+import { maskedBody } from './masked-body.ts'
 
 /** An upstream of a generation, with its config. */
 export interface LiveUpstream {
@@ -38,12 +39,17 @@ export async function ask(
   try {
     const answer = await attempt.answer
     assertWanted(exchange)
-    return answer
+    return answer.status < 400 ? answer : withoutSecrets(answer)
   } catch (cause) {
     attempt.abort(cause as Error)
     showFailure(exchange, live)
     throw cause
   }
+}
+
+function withoutSecrets(answer: UpstreamAnswer): UpstreamAnswer {
+  const { 'content-length': _old, ...headers } = answer.headers
+  return { ...answer, headers, body: maskedBody(answer.body) }
 }
 
 /** Throws where nobody waits for the answer any more. */

@@ -95,6 +95,7 @@ class LiveGateway implements Gateway {
   #config: Config
   #store: Store | undefined
   #factory: GenerationFactory | undefined
+  #events: EventBus | undefined
   #generation: Generation | undefined
   #overload: Overload | undefined
   #listener: Listener | undefined
@@ -125,6 +126,7 @@ class LiveGateway implements Gateway {
     this.#store = await openStore(this.#config.store.url.reveal(), { now })
     const metrics = new MetricRegistry()
     const events = new EventBus(log)
+    this.#events = events
     this.#factory = new GenerationFactory(
       {
         now,
@@ -196,11 +198,15 @@ class LiveGateway implements Gateway {
     this.#retire(old)
     const { number } = this.#generation
     this.#log.info('config reloaded', { generation: number })
+    const { fingerprint } = config
+    this.#events!.emit('config', { outcome: 'reloaded', generation: number, fingerprint })
     return { ok: true, generation: number, changed: true, warnings: problems }
   }
 
   #refuse(problems: readonly Problem[]): ReloadResult {
-    this.#log.error('config refused', { problems: problems.map(formatProblem) })
+    const told = problems.map(formatProblem)
+    this.#log.error('config refused', { problems: told })
+    this.#events!.emit('config', { outcome: 'refused', problems: told })
     return { ok: false, problems }
   }
 
@@ -256,6 +262,7 @@ class LiveGateway implements Gateway {
     this.#admin = createAdmin(server, adminRoutes(this), {
       log: this.#log,
       isReady: () => this.#state === 'ready',
+      onAction: (action) => this.#events!.emit('admin', action),
     })
     const { host, port } = await this.#admin.listen()
     this.adminUrl = httpUrl(host, port)

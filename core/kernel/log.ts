@@ -1,11 +1,13 @@
 import pino from 'pino'
+import { maskSecrets } from '../kit/secret.ts'
 import type { Logger } from '../sdk.ts'
 
-/** Writes the gateway's own events as JSON lines: synchronously, so that the last line before a crash is there. */
+/** Writes the gateway's own events as JSON lines: synchronously, so that the last line before a crash is there. Secrets are masked. */
 export function createLogger(level: string, fd: number): Logger {
+  const destination = pino.destination({ fd, sync: true })
   const log = pino(
     { level, base: null, serializers: { err: pino.stdSerializers.errWithCause } },
-    pino.destination({ fd, sync: true }),
+    { write: (line) => void destination.write(maskSecrets(line)) },
   )
   return {
     debug: (message, fields) => log.debug(fields, message),

@@ -5,6 +5,7 @@ import { endsByEvent } from '../dialects/operations.ts'
 import { GatewayError } from '../errors.ts'
 import type { ByteSink, ByteSource } from '../kit/byte-source.ts'
 import { isText, streamedTextOf } from '../kit/media-types.ts'
+import { maskSecrets } from '../kit/secret.ts'
 import { strippedPath } from './ask.ts'
 import type { Framing } from './chunks.ts'
 import { EventPipe } from './events.ts'
@@ -74,7 +75,7 @@ export function respondError(exchange: LiveExchange, error: GatewayError): void 
   const name = exchange.req.dialect
   const answer = DIALECTS[name].renderError(publicError(error, exchange.id))
   res.status = answer.status
-  const body = Buffer.from(answer.body)
+  const body = Buffer.from(maskSecrets(answer.body))
   for (const field of res.raw.getHeaderNames()) res.remove(field)
   // A dialect's own fields come last: the content type is the body's.
   const fields = { ...error.headers, ...answer.headers }

@@ -1,7 +1,7 @@
 import { request } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
 import { GatewayError } from '#core/errors.ts'
-import { type Admin, createAdmin } from '#core/kernel/admin.ts'
+import { type Admin, type AdminAction, createAdmin } from '#core/kernel/admin.ts'
 import { Secret } from '#core/kit/secret.ts'
 import type { AdminRequest, AdminRoute } from '#core/sdk.ts'
 import { rawClient, serverConfig, silentLog } from './listener-fixture.ts'
@@ -29,11 +29,19 @@ interface Setup {
   readonly isReady?: () => boolean
 }
 
+/** What was told of operators' deeds. */
+let actions: AdminAction[] = []
+
 async function start(routes: readonly AdminRoute[], setup: Setup = {}): Promise<number> {
   const { token, host = '127.0.0.1', isReady = () => true } = setup
+  actions = []
   const secret = token === undefined ? undefined : new Secret(token)
   const config = serverConfig({ admin: { host, port: 0, token: secret } })
-  admin = createAdmin(config, routes, { log: silentLog, isReady })
+  admin = createAdmin(config, routes, {
+    log: silentLog,
+    isReady,
+    onAction: (action) => actions.push(action),
+  })
   return (await admin.listen()).port
 }
 
@@ -147,7 +155,7 @@ describe('the routes of an admin listener', () => {
         throw new Error('secret sk-123 in a stack')
       }),
     ]
-    admin = createAdmin(config, failing, { log, isReady: () => true })
+    admin = createAdmin(config, failing, { log, isReady: () => true, onAction: () => undefined })
     const { port } = await admin.listen()
     expect(await call(port, 'GET', '/known')).toMatchObject({ status: 403 })
     const bug = await call(port, 'GET', '/bug')
@@ -231,7 +239,12 @@ describe('an admin listener without a token', () => {
     'is refused on %s',
     (host) => {
       const config = serverConfig({ admin: { host, port: 0, token: undefined } })
-      const make = () => createAdmin(config, [], { log: silentLog, isReady: () => true })
+      const make = () =>
+        createAdmin(config, [], {
+          log: silentLog,
+          isReady: () => true,
+          onAction: () => undefined,
+        })
       expect(make).toThrow('a token is needed on')
     },
   )
