@@ -1,8 +1,9 @@
 import pino from 'pino'
-import { MASK } from '#core/kit/secret.ts'
+import { MASK, maskSecrets } from '#core/kit/secret.ts'
 import {
   bytes,
   definePlugin,
+  duration,
   expression,
   type ExchangeView,
   type Json,
@@ -10,12 +11,19 @@ import {
   type Part,
 } from '#core/sdk.ts'
 import { AUDIT_EVENTS, startAudit } from './audit.ts'
-import { openDestination } from './destination.ts'
+import { auditRoutes } from './audit-routes.ts'
 import { type Capture, lineOf, OWN_FIELDS } from './line.ts'
+import { openSinks } from './open-sinks.ts'
+import { SINK } from './sink-options.ts'
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const
 const EVERY_EVENT: Json[] = [...AUDIT_EVENTS]
 const NOTHING: Json[] = []
+const DESTINATIONS: Json[] = [
+  'stderr',
+  { file: './logs/exchanges.log', size: '100mb', keep: 10 },
+  ['stdout', { otlp: 'http://127.0.0.1:4318/v1/logs' }],
+]
 
 export default definePlugin({
   name: 'logging',
@@ -104,8 +112,12 @@ export default definePlugin({
             items: { type: 'string', enum: AUDIT_EVENTS },
             default: EVERY_EVENT,
             description:
-              '`auth`: refused for want of a credential or right; `rateLimit`: over a limit; `error`: failed otherwise; `costThreshold`: told by a step.',
+              '`auth`: who was let in, or refused for want of a credential or right; `rateLimit`: over a limit; `error`: failed otherwise; `costThreshold`: told by a step; `config`: a config put in force or refused; `admin`: an operation on the admin listener.',
           },
+          keep: duration({
+            minimum: 60_000,
+            description: 'How long rows are kept; for ever by default.',
+          }),
         },
       },
       fields: {
@@ -135,11 +147,14 @@ export default definePlugin({
         description: 'The share of `info` lines that is written. Warnings and errors always are.',
       },
       destination: {
-        type: 'string',
-        minLength: 1,
+        anyOf: [
+          ...SINK.anyOf,
+          { type: 'array', minItems: 1, maxItems: 8, items: SINK, description: 'Several of them.' },
+        ],
         default: 'stdout',
-        description: '`stdout`, `stderr`, or a file to append to, as seen from where sluice runs.',
-        examples: ['stderr', './logs/exchanges.log'],
+        description:
+          'Where lines go: `stdout`, `stderr`, a file, a file that begins anew, an HTTP service, an OpenTelemetry collector, or a list of them.',
+        examples: DESTINATIONS,
       },
       bodyLimit: bytes({
         default: '16kb',
@@ -173,8 +188,8 @@ export default definePlugin({
 
   async setup(options, host) {
     const { level, requests, responses, audit: auditOptions, sample, redact, bodyLimit } = options
-    const destination = await openDestination(options.destination, options.buffer, host)
-    const audit = auditOptions.enabled ? startAudit(auditOptions.events, host) : undefined
+    const sinks = await openSinks(options.destination, options.buffer, host)
+    const audit = auditOptions.enabled ? startAudit(auditOptions, host) : undefined
     const log = pino(
       {
         level,
@@ -183,7 +198,12 @@ export default definePlugin({
         formatters: { level: (label) => ({ level: label }) },
         ...(redact.length > 0 && { redact: { paths: [...redact], censor: MASK } }),
       },
-      destination.stream,
+      {
+        write(line) {
+          const clean = maskSecrets(line)
+          for (const sink of sinks) sink.write(clean)
+        },
+      },
     )
     const least = LEVELS.indexOf(level)
     const captures = new WeakMap<ExchangeView, Capture>()
@@ -220,9 +240,11 @@ export default definePlugin({
         if (outcome.error) audit?.failed(exchange, outcome.error)
       },
 
+      ...(audit && { admin: auditRoutes(host) }),
+
       async close() {
         await audit?.close()
-        await destination.close()
+        await Promise.all(sinks.map((sink) => sink.close()))
       },
     }
   },
