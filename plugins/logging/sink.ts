@@ -8,7 +8,7 @@ export interface Sink {
   close(): Promise<void>
 }
 
-/** Counts what a sink had no room for, and says so in the gateway's own log. */
+/** What a sink had no room for, counted and told in the gateway's own log. */
 export interface Losses {
   drop(lines: number): void
 }
@@ -16,6 +16,7 @@ export interface Losses {
 /** How often losses are told. Milliseconds. */
 const TELL_MS = 500
 
+/** Counts lines that found no room at a destination. */
 export function countLosses(destination: string, host: Host): Losses {
   const count = host.metrics.counter('log_lines_dropped_total', 'Log lines that found no room.')
   let dropped = 0
