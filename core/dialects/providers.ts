@@ -1,5 +1,6 @@
 import { GatewayError } from '../errors.ts'
 import type { ClientDialect, Dialect, UpstreamDialect, WireDialect } from './dialect.ts'
+import { EVENT_STREAM, NDJSON, SSE, type StreamFraming } from './framing.ts'
 import { DIALECTS, upstreamPath } from './index.ts'
 
 /** What decides where a request goes, beside the base URL. */
@@ -19,6 +20,7 @@ export interface UpstreamSide {
   /** Query parameters that carry the client's credential. Never forwarded. */
   readonly credentialQuery: readonly string[]
   readonly authorize: Dialect['authorize']
+  readonly framing: StreamFraming
   /** The path to ask for under a base URL's path; with a query where the provider wants one. */
   target(basePath: string, asked: Asked): string
 }
@@ -34,13 +36,14 @@ export const UPSTREAM_SIDES: Readonly<Record<WireDialect, UpstreamSide>> = {
     speaks: ['openai-chat', 'openai-responses'],
     credentialQuery: [],
     authorize: (key) => ({ 'api-key': key }),
+    framing: SSE,
     target: azureTarget,
   },
-  bedrock: provider((base, { path }) => base.replace(/\/$/, '') + path),
+  bedrock: provider((base, { path }) => base.replace(/\/$/, '') + path, EVENT_STREAM),
   cohere: provider((base, { path }) => upstreamPath('cohere', base, path)),
   mistral: provider((base, { path }) => upstreamPath('mistral', base, path)),
   // Ollama's own API has no version; its base is written with `/api` or without.
-  ollama: provider((base, { path }) => base.replace(/\/(?:api\/?)?$/, '') + path),
+  ollama: provider((base, { path }) => base.replace(/\/(?:api\/?)?$/, '') + path, NDJSON),
 }
 
 /** The clients' dialects that an upstream takes with their bytes untouched. */
@@ -74,12 +77,12 @@ export function asksByModel(dialects: readonly UpstreamDialect[], apiVersion?: s
 function sideOf(name: ClientDialect): UpstreamSide {
   const { authorize, credentialQuery } = DIALECTS[name]
   const target: UpstreamSide['target'] = (base, { path }) => upstreamPath(name, base, path)
-  return { speaks: [name], credentialQuery, authorize, target }
+  return { speaks: [name], credentialQuery, authorize, framing: SSE, target }
 }
 
-function provider(target: UpstreamSide['target']): UpstreamSide {
+function provider(target: UpstreamSide['target'], framing = SSE): UpstreamSide {
   const authorize = (key: string) => ({ authorization: `Bearer ${key}` })
-  return { speaks: [], credentialQuery: [], authorize, target }
+  return { speaks: [], credentialQuery: [], authorize, framing, target }
 }
 
 /** What Azure serves under a deployment, where the version stands in the query. */

@@ -5,7 +5,7 @@ import { GatewayError } from '../errors.ts'
 import type { Chunk, ChunkPatch, NewChunk } from '../exchange.ts'
 import type { ByteSink, ByteSource } from '../kit/byte-source.ts'
 import { Line, LineParser } from '../kit/lines.ts'
-import { Frame, FRAME_LIMIT_BYTES, SseParser } from '../kit/sse.ts'
+import { Frame, SseParser } from '../kit/sse.ts'
 import { TextParser, TextPiece } from '../kit/text-pieces.ts'
 import { type Framing, MadeChunk, type Piece, ReceivedChunk, type SentChunk } from './chunks.ts'
 import type { LiveExchange } from './exchange.ts'
@@ -310,7 +310,7 @@ function isList(patch: NonNullable<ChunkPatch>): patch is readonly NewChunk[] {
 
 function makeParser(framing: Framing, onPiece: (piece: Piece) => void) {
   if (framing === 'events') return new SseParser(onPiece)
-  if (framing === 'lines') return new LineParser(onPiece, FRAME_LIMIT_BYTES)
+  if (framing === 'lines') return new LineParser(onPiece)
   return new TextParser(onPiece)
 }
 

@@ -1,13 +1,6 @@
+import { HeldBytes } from './held-bytes.ts'
+
 const LF = 10
-
-/** A line that grew past the limit; the stream cannot be followed any further. */
-export class LineTooLongError extends Error {
-  override readonly name = 'LineTooLongError'
-
-  constructor(limitBytes: number) {
-    super(`a line of the stream is longer than ${limitBytes} bytes`)
-  }
-}
 
 /** One line of newline-delimited JSON, line end included in `raw`. */
 export class Line {
@@ -33,44 +26,35 @@ export class Line {
 /** Cuts a byte stream into lines, wherever its chunks begin and end. The lines and `end()` add up to what was pushed. */
 export class LineParser {
   readonly #onLine: (line: Line) => void
-  readonly #limitBytes: number
-  #held: Buffer[] = []
-  #heldBytes = 0
+  readonly #held: HeldBytes
 
-  constructor(onLine: (line: Line) => void, limitBytes: number) {
+  constructor(onLine: (line: Line) => void, limitBytes?: number) {
     this.#onLine = onLine
-    this.#limitBytes = limitBytes
+    this.#held = new HeldBytes(limitBytes)
   }
 
-  /** Calls back for each line that this chunk completes. Throws a LineTooLongError. */
+  /** Calls back for each line that this chunk completes; a line may share the chunk's memory. Throws a FrameTooLargeError. */
   push(chunk: Buffer): void {
     let start = 0
     for (let end = chunk.indexOf(LF); end !== -1; end = chunk.indexOf(LF, start)) {
-      this.#hold(chunk.subarray(start, end + 1))
+      this.#emit(chunk, start, end + 1)
       start = end + 1
-      this.#onLine(new Line(this.#take()))
     }
-    if (start < chunk.length) this.#hold(chunk.subarray(start))
+    if (start < chunk.length) this.#held.push(chunk, start, chunk.length)
   }
 
   /** The stream is over. Gives back a last line without an end, usually nothing. */
   end(): Buffer {
-    return this.#take()
+    return this.#held.take()
   }
 
-  #hold(piece: Buffer): void {
-    this.#heldBytes += piece.length
-    if (this.#heldBytes > this.#limitBytes) throw new LineTooLongError(this.#limitBytes)
-    this.#held.push(piece)
-  }
-
-  #take(): Buffer {
-    const [first = EMPTY, ...rest] = this.#held
-    const taken = rest.length === 0 ? first : Buffer.concat(this.#held, this.#heldBytes)
-    this.#held = []
-    this.#heldBytes = 0
-    return taken
+  #emit(chunk: Buffer, start: number, end: number): void {
+    const held = this.#held
+    if (held.length === 0 && end - start <= held.limitBytes) {
+      this.#onLine(new Line(chunk.subarray(start, end)))
+      return
+    }
+    held.push(chunk, start, end)
+    this.#onLine(new Line(held.take()))
   }
 }
-
-const EMPTY = Buffer.alloc(0)

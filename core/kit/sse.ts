@@ -1,19 +1,9 @@
+import { FrameTooLargeError, HeldBytes } from './held-bytes.ts'
+
 const LF = 10
 const CR = 13
 const COLON = 58
 const SPACE = 32
-
-/** Unless said otherwise, no frame may be larger: room for a generated image, and a bound for a hostile stream. */
-export const FRAME_LIMIT_BYTES = 16 * 1024 * 1024
-
-/** A frame that grew past the limit; the stream cannot be followed any further. */
-export class FrameTooLargeError extends Error {
-  override readonly name = 'FrameTooLargeError'
-
-  constructor(limitBytes: number) {
-    super(`an event of the stream is larger than ${limitBytes} bytes`)
-  }
-}
 
 /**
  * One frame of a `text/event-stream`: everything up to and including the blank line. Nothing is decoded until it is
@@ -59,18 +49,16 @@ export class Frame {
  */
 export class SseParser {
   readonly #onFrame: (frame: Frame) => void
-  readonly #limitBytes: number
-  /** The beginning of a frame that earlier chunks held; `#held` of its bytes are in use. */
-  #pending: Buffer = EMPTY
-  #held = 0
+  /** The beginning of a frame, from earlier chunks. */
+  readonly #held: HeldBytes
   #isFirst = true
   #isLineEmpty = true
   /** What the last byte left open: a CR that an LF may follow, after a line or after the blank line. */
   #open: 'none' | 'line' | 'frame' = 'none'
 
-  constructor(onFrame: (frame: Frame) => void, limitBytes = FRAME_LIMIT_BYTES) {
+  constructor(onFrame: (frame: Frame) => void, limitBytes?: number) {
     this.#onFrame = onFrame
-    this.#limitBytes = limitBytes
+    this.#held = new HeldBytes(limitBytes)
   }
 
   /** Calls back for each frame that this chunk completes; a frame may share the chunk's memory. Throws a FrameTooLargeError. */
@@ -108,7 +96,7 @@ export class SseParser {
         start = position
       }
     }
-    if (start < length) this.#hold(chunk, start, length)
+    if (start < length) this.#held.push(chunk, start, length)
   }
 
   /** The stream is over. Gives back what is left of a frame that was not completed, usually nothing. */
@@ -116,43 +104,24 @@ export class SseParser {
     if (this.#open === 'frame') this.#emit(EMPTY, 0, 0)
     this.#open = 'none'
     this.#isLineEmpty = true
-    return this.#take()
+    return this.#held.take()
   }
 
   #emit(chunk: Buffer, start: number, end: number): void {
-    if (this.#held === 0) {
-      if (end - start > this.#limitBytes) throw new FrameTooLargeError(this.#limitBytes)
+    const held = this.#held
+    if (held.length === 0) {
+      if (end - start > held.limitBytes) throw new FrameTooLargeError(held.limitBytes)
       this.#tell(chunk.subarray(start, end))
       return
     }
-    this.#hold(chunk, start, end)
-    this.#tell(this.#take())
+    held.push(chunk, start, end)
+    this.#tell(held.take())
   }
 
   #tell(raw: Buffer): void {
     const start = this.#isFirst && startsWithBom(raw) ? 3 : 0
     this.#isFirst = false
     this.#onFrame(new Frame(raw, start))
-  }
-
-  /** Copies, growing by doubling: a frame that arrives byte by byte costs neither quadratic time nor a list of slices. */
-  #hold(chunk: Buffer, start: number, end: number): void {
-    const needed = this.#held + end - start
-    if (needed > this.#limitBytes) throw new FrameTooLargeError(this.#limitBytes)
-    if (needed > this.#pending.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(1024, needed * 2))
-      this.#pending.copy(larger, 0, 0, this.#held)
-      this.#pending = larger
-    }
-    chunk.copy(this.#pending, this.#held, start, end)
-    this.#held = needed
-  }
-
-  #take(): Buffer {
-    const taken = this.#pending.subarray(0, this.#held)
-    this.#pending = EMPTY
-    this.#held = 0
-    return taken
   }
 }
 

@@ -1,6 +1,8 @@
 import { Buffer } from 'node:buffer'
 import type { Dispatcher } from 'undici'
 import type { UpstreamConfig } from '../config/model.ts'
+import { isFramedAs } from '../dialects/framing.ts'
+import { UPSTREAM_SIDES } from '../dialects/providers.ts'
 import { GatewayError } from '../errors.ts'
 import type { AnswerHeaders } from '../exchange.ts'
 import type { ByteSink, ByteSource } from '../kit/byte-source.ts'
@@ -175,10 +177,11 @@ export class HttpAttempt implements Attempt, ByteSource, Task, Timed, Dispatcher
     this.#settle(this)
   }
 
-  /** Event streams, and where it is read in pieces also JSON by line and plain text of no known length. */
+  /** Event streams and the dialect's own kind of them; where it is read in pieces also JSON by line and plain text of no known length. */
   #arrivesInPieces(headers: AnswerHeaders): boolean {
     const type = String(headers['content-type'] ?? '')
-    if (isEventStream(type)) return true
+    const { dialect } = this.#plan.request
+    if (isEventStream(type) || isFramedAs(UPSTREAM_SIDES[dialect].framing, type)) return true
     if (!this.#plan.request.readsPieces || headers['content-encoding'] !== undefined) return false
     const streamed = streamedTextOf(type)
     return streamed === 'lines' || (streamed === 'text' && this.#expectedBytes < 0)

@@ -1,7 +1,8 @@
 import * as fc from 'fast-check'
 import { createParser } from 'eventsource-parser'
 import { describe, expect, it } from 'vitest'
-import { formatEvent, type Frame, FrameTooLargeError, SseParser } from '#core/kit/sse.ts'
+import { FrameTooLargeError } from '#core/kit/held-bytes.ts'
+import { formatEvent, type Frame, SseParser } from '#core/kit/sse.ts'
 
 interface Cut {
   readonly frames: readonly Frame[]
