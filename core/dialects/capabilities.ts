@@ -115,6 +115,8 @@ const GEMINI: Partial<Capabilities> = {
   midSystem: false,
 }
 
+const MISTRAL: Partial<Capabilities> = { family: 'mistral', prefill: true }
+
 /** First match wins. */
 const ROWS: readonly CapabilityRow[] = [
   row('claude-(?:fable|mythos)-5', { ...CLAUDE_ADAPTIVE, canStopThinking: false, midSystem: true }),
@@ -183,7 +185,19 @@ const ROWS: readonly CapabilityRow[] = [
     efforts: ['low', 'medium', 'high'],
     maxOutputTokens: 100_000,
   }),
+  row('gpt-oss', { family: 'gpt-oss', thinking: 'effort', canStopThinking: false }),
   row('(?:chat)?gpt', { provider: 'openai', family: 'gpt', topK: false, maxOutputTokens: 16_384 }),
+  row('magistral', { ...MISTRAL, thinking: 'adaptive' }),
+  row('mistral-(?:small|medium)-(?:latest|2[6-9]\\d\\d)', {
+    ...MISTRAL,
+    thinking: 'effort',
+    efforts: ['high'],
+  }),
+  row('(?:open-)?mi[sx]tral|ministral|codestral|devstral|pixtral|voxtral', MISTRAL),
+  row('command-a-reasoning', { family: 'command', thinking: 'budget', images: false }),
+  row('command-a-vision', { family: 'command' }),
+  row('command', { family: 'command', images: false }),
+  row('qwen-?3|qwq|deepseek-r1', { thinking: 'effort', reasoningReplay: 'text' }),
   row('deepseek', {
     family: 'deepseek',
     reasoningReplay: 'text',

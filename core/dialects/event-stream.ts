@@ -1,17 +1,17 @@
 import { createRequire } from 'node:module'
-import type { EventStreamCodec, MessageHeaders } from '@smithy/eventstream-codec'
+import type * as Smithy from '@smithy/eventstream-codec'
 import { GatewayError } from '../errors.ts'
 import { FrameTooLargeError, HeldBytes } from '../kit/held-bytes.ts'
 import { isObject, type Json, jsonOf } from '../kit/json.ts'
 
 const require = createRequire(import.meta.url)
 
-let loaded: EventStreamCodec | undefined
+let loaded: Smithy.EventStreamCodec | undefined
 
 /** Loaded when first used: it takes as long as the rest of a start. */
-function codec(): EventStreamCodec {
+function codec(): Smithy.EventStreamCodec {
   if (loaded !== undefined) return loaded
-  const library = require('@smithy/eventstream-codec') as typeof import('@smithy/eventstream-codec')
+  const library = require('@smithy/eventstream-codec') as typeof Smithy
   loaded = new library.EventStreamCodec(
     (bytes) => (typeof bytes === 'string' ? bytes : Buffer.from(bytes).toString('utf8')),
     (text) => Buffer.from(text, 'utf8'),
@@ -100,7 +100,7 @@ function decoded(frame: Buffer) {
   }
 }
 
-function field(headers: MessageHeaders, name: string): string {
+function field(headers: Smithy.MessageHeaders, name: string): string {
   const value = headers[name]?.value
   return typeof value === 'string' ? value : ''
 }

@@ -41,7 +41,7 @@ const KEPT = /^(?:x-ratelimit-.+|cache-control|x-should-retry)$/
 
 /** An upstream's header fields for a client of another dialect, and the upstream's own id of the request. */
 export function answerHeaders(headers: Fields): Record<string, string | string[]> {
-  const id = headers['x-request-id'] ?? headers['request-id']
+  const id = headers['x-request-id'] ?? headers['request-id'] ?? headers['x-amzn-requestid']
   return {
     ...Object.fromEntries(Object.entries(headers).filter(([name]) => KEPT.test(name))),
     ...(id === undefined ? {} : { 'x-sluice-upstream-id': id }),

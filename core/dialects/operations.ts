@@ -1,4 +1,5 @@
 import type { LlmDialect, UpstreamDialect } from './dialect.ts'
+import type { TargetName } from './hub/conversation.ts'
 import { DIALECTS, endpointOf, type KnownEndpoint } from './index.ts'
 import { UPSTREAM_SIDES } from './providers.ts'
 
@@ -22,9 +23,13 @@ export function conversionOf(operation: string): Conversion | undefined {
 }
 
 /** In which dialects an upstream can be asked for what was written in another, in the order of its config. */
-export function targetsOf(dialects: readonly UpstreamDialect[]): readonly LlmDialect[] {
-  const spoken = dialects.flatMap((name) => (name === 'demo' ? [] : UPSTREAM_SIDES[name].speaks))
-  return [...new Set(spoken.filter(isLlmDialect))]
+export function targetsOf(dialects: readonly UpstreamDialect[]): readonly TargetName[] {
+  const targets = dialects.flatMap((name): readonly TargetName[] => {
+    if (name === 'demo' || name === 'http') return []
+    if (name === 'azure-openai') return UPSTREAM_SIDES[name].speaks.filter(isLlmDialect)
+    return [name]
+  })
+  return [...new Set(targets)]
 }
 
 /** The dialects of APIs that conversations are converted between. */

@@ -3,6 +3,7 @@ import { answerHeaders } from '../dialects/foreign-headers.ts'
 import { kindOfStatus, type HubError } from '../dialects/hub/answer.ts'
 import { eventsOf } from '../dialects/hub/answer-events.ts'
 import { type Framing, StreamConverter } from '../dialects/hub/stream-converter.ts'
+import { UPSTREAM_SIDES } from '../dialects/providers.ts'
 import { retryHeaders, retryHint } from '../dialects/retry-hint.ts'
 import { GatewayError } from '../errors.ts'
 import type { AnswerHeaders } from '../exchange.ts'
@@ -79,7 +80,8 @@ function applyStream(
 
 function converterOf({ from, to, crossing }: ConvertedRequest, framing: Framing): StreamConverter {
   const decoder = upstreamCodec(to).streamDecoder(crossing)
-  return new StreamConverter(decoder, CODECS[from].streamEncoder(crossing), framing)
+  const encoder = CODECS[from].streamEncoder(crossing)
+  return new StreamConverter(UPSTREAM_SIDES[to].framing, decoder, encoder, framing)
 }
 
 function applyWhole(

@@ -10,7 +10,7 @@ import { mergeProviderOptions, splitProviderOptions } from '../dialects/hub/prov
 import type { HubRequest } from '../dialects/hub/request.ts'
 import { EVENTS, type Framing } from '../dialects/hub/stream-converter.ts'
 import { DIALECTS } from '../dialects/index.ts'
-import { UPSTREAM_SIDES } from '../dialects/providers.ts'
+import { sidesOf } from '../dialects/providers.ts'
 import type { UpstreamConfig } from '../config/model.ts'
 import { GatewayError } from '../errors.ts'
 import type { Headers } from '../exchange.ts'
@@ -148,9 +148,9 @@ const MAX_TOLD = 5
 function presentOwnKey(
   headers: Headers,
   req: LiveRequest,
-  { upstream: { forwardCredentials, keys }, to }: ConvertOptions,
+  { upstream: { dialects, forwardCredentials, keys }, to }: ConvertOptions,
 ): void {
   if (!forwardCredentials || keys.length > 0) return
   const key = presentedKey(req.headers, req.search)
-  if (key !== undefined) Object.assign(headers, UPSTREAM_SIDES[to].authorize(key, headers))
+  if (key !== undefined) Object.assign(headers, sidesOf(dialects).get(to)?.authorize(key, headers))
 }

@@ -1,7 +1,11 @@
 import type { Codec, UpstreamCodec } from '../hub/codec.ts'
 import type { CodecName, TargetName } from '../hub/conversation.ts'
 import { anthropicCodec } from './anthropic.ts'
+import { bedrockCodec } from './bedrock.ts'
+import { cohereCodec } from './cohere.ts'
 import { geminiCodec } from './gemini.ts'
+import { mistralCodec } from './mistral.ts'
+import { ollamaCodec } from './ollama.ts'
 import { openaiChatCodec } from './openai-chat.ts'
 import { openaiResponsesCodec } from './openai-responses.ts'
 
@@ -13,9 +17,15 @@ export const CODECS: Readonly<Record<CodecName, Codec>> = {
   gemini: geminiCodec,
 }
 
-/** The codec of an upstream's dialect. Throws a RangeError for one that nothing is converted to. */
+const UPSTREAM_CODECS: Readonly<Record<TargetName, UpstreamCodec>> = {
+  ...CODECS,
+  bedrock: bedrockCodec,
+  cohere: cohereCodec,
+  mistral: mistralCodec,
+  ollama: ollamaCodec,
+}
+
+/** The codec of an upstream's dialect. */
 export function upstreamCodec(name: TargetName): UpstreamCodec {
-  const codec: UpstreamCodec | undefined = (CODECS as Partial<Record<TargetName, Codec>>)[name]
-  if (codec === undefined) throw new RangeError(`nothing is converted to ${name}`)
-  return codec
+  return UPSTREAM_CODECS[name]
 }

@@ -17,7 +17,10 @@ type Fields = Readonly<Record<string, Json | undefined>>
 /** Reads a chat completion; undefined where the body has no choices. */
 export function decodeChatAnswer(body: Json, crossing: Crossing): HubAnswer | undefined {
   if (!isObject(body) || !Array.isArray(body['choices'])) return undefined
-  const [first, ...others] = listOf(body['choices']).map((choice) => decodeChoice(objectOf(choice)))
+  const found = readSearchResults(body as Fields)
+  const [first, ...others] = listOf(body['choices']).map((choice) =>
+    decodeChoice(objectOf(choice), found),
+  )
   const usage = openaiUsage(body['usage']) ?? openaiUsage(objectOf(body['x_groq'])['usage'])
   const answer = compact<HubAnswer>({
     ...(first ?? { parts: [], finish: { reason: 'stop', raw: '' } }),
@@ -31,9 +34,9 @@ export function decodeChatAnswer(body: Json, crossing: Crossing): HubAnswer | un
   return unwrapAnswer(answer, crossing)
 }
 
-function decodeChoice(choice: Fields): HubChoice {
+function decodeChoice(choice: Fields, found: readonly Citation[]): HubChoice {
   const message = objectOf(choice['message'])
-  const parts: Part[] = [...readReasoning(message), ...decodeAnswerContent(message)]
+  const parts: Part[] = [...readReasoning(message), ...decodeAnswerContent(message, found)]
   const refusal = stringOf(message['refusal'])
   if (refusal !== undefined && refusal !== '') parts.push({ type: 'refusal', text: refusal })
   for (const call of listOf(message['tool_calls'])) parts.push(decodeToolCall(objectOf(call)))
@@ -47,9 +50,9 @@ function decodeChoice(choice: Fields): HubChoice {
 }
 
 /** Text, which some servers send as a list of parts with thoughts among them (Mistral). */
-function decodeAnswerContent(message: Fields): Part[] {
+function decodeAnswerContent(message: Fields, found: readonly Citation[]): Part[] {
   const parts = decodeContent(message['content']).flatMap(readThinkingPart)
-  const citations = listOf(message['annotations']).map(decodeAnnotation)
+  const citations = [...listOf(message['annotations']).map(decodeAnnotation), ...found]
   const last = parts.findLastIndex(({ type }) => type === 'text')
   if (citations.length > 0 && last !== -1) {
     parts[last] = { ...(parts[last] as TextPart), citations }
@@ -80,6 +83,17 @@ export function decodeAnnotation(value: Json): Citation {
     end: numberOf(source['end_index']),
     native: { dialect: DIALECT, fields: annotation as JsonObject },
   })
+}
+
+/** Perplexity's sources of an answer, which stand beside the choices: pages with titles, in older versions URLs. */
+export function readSearchResults(body: Fields): readonly Citation[] {
+  const pages = listOf(body['search_results']).map(objectOf)
+  if (pages.length > 0) {
+    return pages.map(({ title, url }) =>
+      compact<Citation>({ url: stringOf(url), title: stringOf(title) }),
+    )
+  }
+  return listOf(body['citations']).flatMap((url) => (typeof url === 'string' ? [{ url }] : []))
 }
 
 const REASONS: ReadonlyMap<string, FinishReason> = new Map([

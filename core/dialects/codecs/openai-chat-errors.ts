@@ -18,7 +18,7 @@ export function decodeChatError(status: number, body: Json | undefined): HubErro
     stringOf(outer['detail']) ??
     `the upstream answered with status ${status}`
   // OpenRouter tells the status as the code.
-  const numeric = numberOf(error['code'])
+  const numeric = numberOf(error['code'] ?? outer['code'])
   const code = stringOf(error['code']) ?? stringOf(error['type'])
   const stated = status === 200 ? (numeric ?? 500) : status
   return compact<HubError>({
@@ -60,7 +60,8 @@ export function encodeChatError(error: HubError): EncodedError {
   }
 }
 
-/** True for the chunk of a stream that tells an error. */
+/** True for the chunk of a stream that tells an error; vLLM's older form says it of the whole. */
 export function isErrorChunk(event: Json): boolean {
-  return isObject(event) && event['error'] !== undefined && event['error'] !== null
+  if (!isObject(event)) return false
+  return event['object'] === 'error' || (event['error'] !== undefined && event['error'] !== null)
 }

@@ -1,13 +1,18 @@
 import { isObject, type Json } from '../../kit/json.ts'
 import type { Usage } from '../dialect.ts'
 import type { Crossing } from '../hub/codec.ts'
-import type { Proof, ReasoningPart } from '../hub/conversation.ts'
+import type { Citation, Proof, ReasoningPart } from '../hub/conversation.ts'
 import { compact, listOf, numberOf, objectOf, stringOf } from '../hub/fields.ts'
 import { CUT, type BlockHead, type HubEvent, type StreamDecoder } from '../hub/stream.ts'
 import { JsonProgress } from '../hub/tool-arguments.ts'
 import { StreamUnwrapper } from '../hub/unwrap.ts'
 import { openaiUsage } from '../openai-chat.ts'
-import { decodeAnnotation, decodeFinish, readThinkingPart } from './openai-chat-answer.ts'
+import {
+  decodeAnnotation,
+  decodeFinish,
+  readSearchResults,
+  readThinkingPart,
+} from './openai-chat-answer.ts'
 import { decodeContent } from './openai-chat-decode-messages.ts'
 import { decodeChatError, isErrorChunk } from './openai-chat-errors.ts'
 import { readReasoning, readToolProof } from './openai-chat-reasoning.ts'
@@ -18,6 +23,8 @@ type Fields = Readonly<Record<string, Json | undefined>>
 const MAX_CHOICES = 128
 const MAX_CALLS = 1024
 
+const NONE: readonly Citation[] = []
+
 /** Reads the chunks of a chat completion. */
 export function chatStreamDecoder(crossing: Crossing): StreamDecoder {
   return new ChatStreamDecoder(crossing)
@@ -25,6 +32,7 @@ export function chatStreamDecoder(crossing: Crossing): StreamDecoder {
 
 class ChatStreamDecoder implements StreamDecoder {
   readonly #unwrapper: StreamUnwrapper
+  readonly #requestId: string
   readonly #choices = new Map<number, ChoiceReader>()
   readonly #blocks = { next: 0 }
   #usage: Usage | undefined
@@ -33,6 +41,7 @@ class ChatStreamDecoder implements StreamDecoder {
 
   constructor(crossing: Crossing) {
     this.#unwrapper = new StreamUnwrapper(crossing)
+    this.#requestId = crossing.requestId
   }
 
   push(event: Json): readonly HubEvent[] {
@@ -50,7 +59,11 @@ class ChatStreamDecoder implements StreamDecoder {
     }
     this.#usage =
       openaiUsage(event['usage']) ?? openaiUsage(objectOf(event['x_groq'])['usage']) ?? this.#usage
-    for (const choice of choices) this.#choice(objectOf(choice))?.read(objectOf(choice), events)
+    const found = readSearchResults(event as Fields)
+    for (const value of choices) {
+      const choice = objectOf(value)
+      this.#choice(choice)?.read(choice, choice['finish_reason'] ? found : NONE, events)
+    }
     return this.#unwrapper.push(events)
   }
 
@@ -68,7 +81,7 @@ class ChatStreamDecoder implements StreamDecoder {
     const index = numberOf(choice['index']) ?? 0
     let reader = this.#choices.get(index)
     if (reader === undefined && this.#choices.size < MAX_CHOICES) {
-      reader = new ChoiceReader(index, this.#blocks)
+      reader = new ChoiceReader(index, this.#blocks, this.#requestId)
       this.#choices.set(index, reader)
     }
     return reader
@@ -104,18 +117,22 @@ class ChoiceReader {
   #latestCall = 0
   #hasRefusal = false
   #isFinished = false
+  /** Begins the ids of calls that have none: within a conversation no two may be the same. */
+  readonly #ownIds: string
 
   /** `blocks` counts for the whole stream. */
-  constructor(index: number, blocks: { next: number }) {
+  constructor(index: number, blocks: { next: number }, requestId: string) {
     this.#choice = index === 0 ? undefined : index
     this.#blocks = blocks
+    this.#ownIds = `call_${requestId}_${index}`
   }
 
   get isFinished(): boolean {
     return this.#isFinished
   }
 
-  read(choice: Fields, events: HubEvent[]): void {
+  /** `found`: the sources of the whole answer, where the chunk that ends it tells them. */
+  read(choice: Fields, found: readonly Citation[], events: HubEvent[]): void {
     if (this.#isFinished) return
     // A single chunk of an emulated stream may hold a whole message.
     const delta = objectOf(choice['delta'] ?? choice['message'])
@@ -127,13 +144,14 @@ class ChoiceReader {
     const refusal = stringOf(delta['refusal']) ?? ''
     if (refusal !== '') this.#hasRefusal = true
     this.#say('refusal', refusal, events)
-    this.#cite(listOf(delta['annotations']), events)
+    this.#cite([...listOf(delta['annotations']).map(decodeAnnotation), ...found], events)
     for (const call of listOf(delta['tool_calls'])) this.#call(objectOf(call), events)
     if (isObject(delta['function_call'])) {
       this.#call({ index: 0, function: delta['function_call'] }, events)
     }
-    const reason = stringOf(choice['finish_reason'])
-    if (reason !== undefined) this.#finish(reason, events)
+    // Some servers say nothing in an empty text rather than in null.
+    const reason = stringOf(choice['finish_reason']) ?? ''
+    if (reason !== '') this.#finish(reason, events)
   }
 
   #say(type: ProseType, text: string, events: HubEvent[]): void {
@@ -155,11 +173,11 @@ class ChoiceReader {
     events.push({ type: 'blockStop', block, proof })
   }
 
-  #cite(annotations: readonly Json[], events: HubEvent[]): void {
-    if (annotations.length === 0) return
+  #cite(citations: readonly Citation[], events: HubEvent[]): void {
+    if (citations.length === 0) return
     const block = this.#open('text', events)
-    for (const annotation of annotations) {
-      const delta = { type: 'citation', citation: decodeAnnotation(annotation) } as const
+    for (const citation of citations) {
+      const delta = { type: 'citation', citation } as const
       events.push({ type: 'blockDelta', block, delta })
     }
   }
@@ -200,7 +218,7 @@ class ChoiceReader {
     const inner = objectOf(call['custom'] ?? call['function'])
     const name = stringOf(inner['name']) ?? ''
     const stated = stringOf(call['id']) ?? ''
-    const id = stated === '' ? `call_${this.#choice ?? 0}_${this.#callCount}` : stated
+    const id = stated === '' ? `${this.#ownIds}_${this.#callCount}` : stated
     this.#callCount++
     if (stated !== '') this.#ids.add(stated)
     const proof = readToolProof(call)

@@ -4,8 +4,8 @@ import type { LlmDialect, ProviderDialect } from '../dialect.ts'
 /** The wire formats between which requests, answers and streams are converted, in both directions. */
 export type CodecName = LlmDialect
 
-/** The wire formats that a request can be converted to, and an answer from. */
-export type TargetName = CodecName | ProviderDialect
+/** The wire formats that a request can be converted to, and an answer from. Azure takes OpenAI's own. */
+export type TargetName = CodecName | Exclude<ProviderDialect, 'azure-openai'>
 
 /**
  * What a node of the hub does not model but its own dialect must find again: encoders of the same dialect spread

@@ -39,10 +39,12 @@ export class ToolNames {
 /** As many characters as keep two different names apart. */
 const HASH_LENGTH = 12
 
-/** Whatever was changed ends in a hash of the whole, so that two names never become one. */
+/** Whatever was changed ends in a hash of the whole, so that two names never become one; where there is room for no more, it is the hash. */
 function encode(name: string, { pattern, maxLength }: NameRule): string {
   if (name.length <= maxLength && pattern.test(name)) return name
-  const hash = createHash('sha256').update(name).digest('hex').slice(0, HASH_LENGTH)
+  const digest = createHash('sha256').update(name).digest('hex')
+  if (maxLength <= HASH_LENGTH) return digest.slice(0, maxLength)
+  const hash = digest.slice(0, HASH_LENGTH)
   const readable = name.replaceAll(/[^A-Za-z0-9_-]/g, '_').slice(0, maxLength - HASH_LENGTH - 1)
   return (
     `${/^[A-Za-z_]/.test(readable) ? '' : '_'}${readable}`.slice(0, maxLength - HASH_LENGTH - 1) +

@@ -33,13 +33,16 @@ const WATCHED: ReadonlySet<Concept> = new Set<Concept>([
 
 /** The same in the words of providers whose dialects no client speaks. */
 const WATCHED_FIELDS: ReadonlySet<string> = new Set([
+  'additionalModelRequestFields.max_tokens',
   'chat_history',
+  'documents',
   'inferenceConfig',
   'message',
   'modelId',
   'options.num_predict',
   'preamble',
   'prompt',
+  'promptVariables',
 ])
 
 /** Fields for the upstream, and where in the client's body they stand. */

@@ -2,7 +2,7 @@ import type { JsonObject } from '../../kit/json.ts'
 import type { TargetName } from './conversation.ts'
 import { judgeLeftovers } from './leftovers.ts'
 import type { HubRequest } from './request.ts'
-import { conceptOf, verdictOf, type Concept, type Verdict } from './verdicts.ts'
+import { conceptOf, hasField, verdictOf, type Concept, type Verdict } from './verdicts.ts'
 
 /** What became of one field of a request. `mapped` fields are not listed. */
 export interface Finding {
@@ -58,8 +58,8 @@ export class Report {
 
 /**
  * Judges all top-level fields of a request for another dialect, and what its messages and tools keep as native:
- * encoders call it first, and add what depends on models and values. Gives back the extras that the target knows by the same name and meaning, to be carried on. A
- * request of the same dialect has nothing to judge.
+ * encoders call it first, and add what depends on models and values. Gives back the extras that the target knows by the
+ * same name and meaning, to be carried on. A request of the same dialect has nothing to judge.
  */
 export function judgeRequest(request: HubRequest, report: Report): JsonObject {
   const carried: JsonObject = {}
@@ -70,7 +70,7 @@ export function judgeRequest(request: HubRequest, report: Report): JsonObject {
     if (value === null) continue
     const concept = conceptOf(source, field) ?? 'unknown'
     if (report.judge(concept, field) !== 'mapped') continue
-    if (conceptOf(report.target, field) === concept) carried[field] = value
+    if (hasField(report.target, field, concept)) carried[field] = value
     else if (concept !== 'version')
       report.note('dropped', field, 'the target has it in no like form')
   }

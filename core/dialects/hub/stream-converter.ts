@@ -1,5 +1,5 @@
-import { jsonOf } from '../../kit/json.ts'
-import { formatEvent, Frame, SseParser } from '../../kit/sse.ts'
+import { formatEvent } from '../../kit/sse.ts'
+import type { FrameReader, StreamFraming } from '../framing.ts'
 import type { Usage } from '../dialect.ts'
 import type { HubError } from './answer.ts'
 import type { HubEvent, OutEvent, StreamDecoder, StreamEncoder } from './stream.ts'
@@ -23,25 +23,39 @@ export const EVENTS: Framing = {
 }
 
 /**
- * Turns the bytes of an upstream's event stream into the text of the client's: event by event, wherever the bytes are
- * cut, with no more memory than one event and what the encoder keeps.
+ * Turns the bytes of an upstream's stream, in its own framing, into the text of the client's: event by event, wherever the
+ * bytes are cut, with no more memory than one event and what the encoder keeps.
  */
 export class StreamConverter {
   readonly #decoder: StreamDecoder
   readonly #encoder: StreamEncoder
   readonly #framing: Framing
-  readonly #parser: SseParser
+  readonly #reader: FrameReader
   #out = ''
   #usage: Usage | undefined
   #isComplete = false
   #deliveredBytes = 0
   #failure: HubError | undefined
 
-  constructor(decoder: StreamDecoder, encoder: StreamEncoder, framing: Framing) {
+  constructor(
+    upstream: StreamFraming,
+    decoder: StreamDecoder,
+    encoder: StreamEncoder,
+    framing: Framing,
+  ) {
     this.#decoder = decoder
     this.#encoder = encoder
     this.#framing = framing
-    this.#parser = new SseParser((frame) => this.#take(frame))
+    this.#reader = upstream.reader({
+      event: (event) => this.#tell(this.#isOver() ? [] : decoder.push(event)),
+      done: () => this.#tell(this.#isOver() ? [] : decoder.end()),
+      idle: () => {
+        if (!this.#isOver()) this.#out += framing.keepAlive
+      },
+      fault: (text) => {
+        if (!this.#isOver()) this.#failure = notJson(text)
+      },
+    })
   }
 
   /** True once the client has been told that the answer is complete. */
@@ -64,17 +78,15 @@ export class StreamConverter {
     return this.#deliveredBytes
   }
 
-  /** Converts a piece of the stream. Throws a FrameTooLargeError. */
+  /** Converts a piece of the stream. Throws where it cannot be followed any further. */
   push(chunk: Buffer): string {
-    this.#parser.push(chunk)
+    this.#reader.push(chunk)
     return this.#flush()
   }
 
   /** The stream is over, as it should be or not: `isComplete` or `failure` knows. */
   end(): string {
-    const rest = this.#parser.end()
-    // An upstream that left out the last blank line.
-    if (rest.length > 0) this.#take(new Frame(rest))
+    this.#reader.end()
     this.#tell(this.#decoder.end())
     return this.#flush()
   }
@@ -90,19 +102,13 @@ export class StreamConverter {
     return this.#flush()
   }
 
-  #take(frame: Frame): void {
-    if (this.#failure !== undefined || this.#isComplete) return
-    if (frame.isComment) return void (this.#out += this.#framing.keepAlive)
-    const { data } = frame
-    if (data === '[DONE]') return this.#tell(this.#decoder.end())
-    const event = jsonOf(data)
-    if (event === undefined) this.#failure = notJson(data)
-    else this.#tell(this.#decoder.push(event))
+  #isOver(): boolean {
+    return this.#failure !== undefined || this.#isComplete
   }
 
   #tell(events: readonly HubEvent[]): void {
     for (const event of events) {
-      if (this.#failure !== undefined || this.#isComplete) return
+      if (this.#isOver()) return
       if (event.type === 'error') this.#failure = event.error
       else this.#write(event)
     }

@@ -1,4 +1,3 @@
-import type { ProviderDialect } from '../dialect.ts'
 import type { CodecName, TargetName } from './conversation.ts'
 
 /**
@@ -8,10 +7,9 @@ import type { CodecName, TargetName } from './conversation.ts'
  */
 export type Verdict = 'mapped' | 'emulated' | 'dropped' | 'refused'
 
-/** The columns of the table. Azure serves OpenAI's models under OpenAI's API. */
+/** The columns of the table. */
 const COLUMNS: Readonly<Record<TargetName, number>> = {
   'openai-chat': 0,
-  'azure-openai': 0,
   'openai-responses': 1,
   anthropic: 2,
   gemini: 3,
@@ -263,41 +261,20 @@ const FIELDS: Readonly<Record<CodecName, Readonly<Record<string, Concept>>>> = {
   },
 }
 
-/**
- * Fields of the providers that speak much like OpenAI, by meaning, after their documents; they are carried on where a
- * client states them. The encoders write all others.
- */
-const PROVIDER_FIELDS: Readonly<
-  Partial<Record<ProviderDialect, Readonly<Record<string, Concept>>>>
-> = {
-  'azure-openai': { ...FIELDS['openai-chat'], data_sources: 'builtinTool' },
-  // https://docs.mistral.ai/api/#operation/chat_completion_v1_chat_completions_post
-  mistral: {
-    guardrails: 'moderation',
-    prediction: 'prediction',
-    prompt_mode: 'reasoning',
-    safe_prompt: 'moderation',
-  },
-  // https://docs.cohere.com/reference/chat
-  cohere: {
-    citation_options: 'tuning',
-    documents: 'document',
-    priority: 'serviceTier',
-    safety_mode: 'moderation',
-    strict_tools: 'toolOption',
-  },
-  // https://docs.ollama.com/api/chat
-  ollama: { keep_alive: 'tuning' },
-}
-
 /** The meaning of a top-level field; undefined where the gateway does not know it. */
-export function conceptOf(dialect: TargetName, field: string): Concept | undefined {
-  const fields = isProvider(dialect) ? (PROVIDER_FIELDS[dialect] ?? {}) : FIELDS[dialect]
+export function conceptOf(dialect: CodecName, field: string): Concept | undefined {
+  const fields = FIELDS[dialect]
   return Object.hasOwn(fields, field) ? fields[field] : undefined
 }
 
-function isProvider(dialect: TargetName): dialect is ProviderDialect {
-  return !Object.hasOwn(FIELDS, dialect)
+/** True where a client's field can be carried on to the target as it stands: it has the same name and meaning there. */
+export function hasField(target: TargetName, field: string, concept: Concept): boolean {
+  if (target === 'mistral') return field === 'prediction'
+  return isCodec(target) && conceptOf(target, field) === concept
+}
+
+function isCodec(target: TargetName): target is CodecName {
+  return Object.hasOwn(FIELDS, target)
 }
 
 /** What the table says of a concept for a target, and why. */

@@ -10,7 +10,7 @@ import {
 } from '#core/dialects/framing.ts'
 import type { Json } from '#core/kit/json.ts'
 import { LineParser } from '#core/kit/lines.ts'
-import { exceptionFrame, eventFrame } from './event-frames.ts'
+import { exceptionFrame, eventFrame } from '../../support/event-frames.ts'
 
 /** The events that come of bytes which arrive in pieces that end at `places`. */
 function cut(framing: StreamFraming, bytes: Buffer, places: readonly number[] = []) {

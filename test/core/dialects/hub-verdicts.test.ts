@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { CLIENT_DIALECTS, PROVIDER_DIALECTS } from '#core/dialects/dialect.ts'
 import { CONCEPTS, conceptOf, verdictOf } from '#core/dialects/hub/verdicts.ts'
+import { targetsOf } from '#core/dialects/operations.ts'
 
-const TARGETS = [...CLIENT_DIALECTS.filter((name) => name !== 'http'), ...PROVIDER_DIALECTS]
+const TARGETS = targetsOf([...CLIENT_DIALECTS, ...PROVIDER_DIALECTS])
 
 /** The names of an interface's fields in a package's type declarations. */
 function fieldsOf(path: string, name: string): string[] {
