@@ -1,11 +1,31 @@
-import { definePlugin, type Json, type Part } from '#core/sdk.ts'
+import { definePlugin, type Host, type Json, type Part } from '#core/sdk.ts'
 import { identifyStatic, staticKeys } from './api-keys.ts'
-import { checkMethods, checkRoles, checkSecrets, type Granted } from './check.ts'
+import { identifyBasic } from './basic.ts'
+import {
+  checkIntrospection,
+  checkIssuers,
+  checkMethods,
+  checkRoles,
+  checkSecrets,
+  type Granted,
+} from './check.ts'
 import { Failures } from './failures.ts'
 import { Gate, type Identify } from './gate.ts'
 import { guestOf } from './guest.ts'
+import type { IssuerOptions } from './jwt.ts'
 import { openKeyStore } from './key-store.ts'
-import { ANONYMOUS, API_KEYS, BEARER, FAILURES, QUOTAS, RBAC } from './options.ts'
+import type { IntrospectionOptions } from './oauth2.ts'
+import {
+  ANONYMOUS,
+  API_KEYS,
+  BEARER,
+  BASIC,
+  FAILURES,
+  JWT,
+  OAUTH2,
+  QUOTAS,
+  RBAC,
+} from './options.ts'
 import { Recognised } from './recognised.ts'
 import { refusalsFor } from './refusal.ts'
 import { createTell } from './tell.ts'
@@ -41,6 +61,9 @@ export default definePlugin({
       },
       apiKeys: API_KEYS,
       bearer: BEARER,
+      jwt: JWT,
+      oauth2: OAUTH2,
+      basic: BASIC,
       rbac: RBAC,
       quotas: QUOTAS,
       failures: FAILURES,
@@ -62,12 +85,20 @@ export default definePlugin({
     return parts
   },
 
-  check({ methods, anonymous, apiKeys, bearer, rbac, quotas }, report) {
+  check({ methods, anonymous, apiKeys, bearer, jwt, oauth2, basic, rbac, quotas }, report) {
+    checkIssuers(jwt.issuers, report)
     checkSecrets(apiKeys.static, 'key', ['apiKeys', 'static'], report)
+    checkSecrets(basic.users, 'password', ['basic', 'users'], report)
+    if (oauth2 !== undefined) checkIntrospection(oauth2, report)
     checkSecrets(bearer.tokens, 'token', ['bearer', 'tokens'], report)
     checkMethods(
       methods,
-      { bearer: bearer.tokens.length > 0, jwt: false, oauth2: false, basic: false },
+      {
+        bearer: bearer.tokens.length > 0,
+        jwt: jwt.issuers.length > 0,
+        oauth2: false,
+        basic: false,
+      },
       {
         bearer: ['bearer', 'tokens'],
         jwt: ['jwt', 'issuers'],
@@ -81,14 +112,18 @@ export default definePlugin({
       ...apiKeys.static.map((one, index): Granted => [['apiKeys', 'static', index], one]),
       ...bearer.tokens.map((one, index): Granted => [['bearer', 'tokens', index], one]),
     ]
+    grants.push(...basic.users.map((one, index): Granted => [['basic', 'users', index], one]))
+    grants.push(...jwt.issuers.map((one, index): Granted => [['jwt', 'issuers', index], one]))
+    if (oauth2 !== undefined) grants.push([['oauth2'], oauth2])
     if (typeof anonymous === 'object') grants.push([['anonymous'], anonymous])
     if (anonymous === true) grants.push([[], { roles: ['guest'] }])
     checkRoles(rbac, grants, report)
   },
 
   async setup(options, host) {
-    const { methods, apiKeys, bearer, rbac } = options
+    const { methods, apiKeys, bearer, jwt, oauth2, basic, rbac } = options
     const recognised = new Recognised()
+    const forget = () => recognised.clear()
     const store = methods.includes('api-key')
       ? await openKeyStore({
           ...apiKeys,
@@ -97,7 +132,7 @@ export default definePlugin({
             readsModels: apiKeys.models,
           },
           host,
-          onChange: () => recognised.clear(),
+          onChange: forget,
         })
       : undefined
     const keys = staticKeys(apiKeys.static)
@@ -106,9 +141,9 @@ export default definePlugin({
       'api-key': (credential, now) =>
         identifyStatic(credential, keys, 'api-key') ?? store!.identify(credential, now),
       bearer: (credential) => identifyStatic(credential, tokens, 'bearer'),
-      jwt: () => undefined,
-      oauth2: () => undefined,
-      basic: () => undefined,
+      jwt: await jwtMethod(jwt.issuers, host, forget),
+      oauth2: await oauth2Method(oauth2, host),
+      basic: identifyBasic(basic.users),
     }
     const gate = new Gate({
       methods: methods.map((method) => identify[method]),
@@ -127,3 +162,25 @@ export default definePlugin({
     }
   },
 })
+
+const NOBODY: Identify = () => undefined
+
+/** Loaded where there is somebody to verify. */
+async function jwtMethod(
+  issuers: readonly IssuerOptions[],
+  host: Host,
+  onChange: () => void,
+): Promise<Identify> {
+  if (issuers.length === 0) return NOBODY
+  const { identifyJwt } = await import('./jwt.ts')
+  return identifyJwt(issuers, host, onChange)
+}
+
+async function oauth2Method(
+  options: IntrospectionOptions | undefined,
+  host: Host,
+): Promise<Identify> {
+  if (options === undefined) return NOBODY
+  const { identifyIntrospected } = await import('./oauth2.ts')
+  return identifyIntrospected(options, host)
+}
