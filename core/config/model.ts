@@ -1,4 +1,5 @@
 import type { ClientDialect, UpstreamDialect } from '../dialects/dialect.ts'
+import type { CapabilityRow } from '../dialects/capabilities.ts'
 import type { Expression, Part } from '../expressions/expression.ts'
 import type { JsonObject } from '../kit/json.ts'
 import type { Secret } from '../kit/secret.ts'
@@ -96,6 +97,8 @@ export interface UpstreamConfig {
   readonly tls?: { readonly ca?: string | undefined; readonly verify?: boolean | undefined }
   /** Patterns of the models that it serves (`claude-*`), for `byModel`; with the name to use upstream where it is an alias. */
   readonly models: readonly { readonly pattern: string; readonly as: string | undefined }[]
+  /** What its models take, over the gateway's own table. */
+  readonly capabilities?: readonly CapabilityRow[]
   /** Only for `demo`. */
   readonly demo: JsonObject
   /** Changes when anything above changes. */

@@ -1,3 +1,4 @@
+import { capabilitiesSchema } from '../dialects/capabilities-schema.ts'
 import { demoSchema } from '../dialects/demo-schema.ts'
 import { UPSTREAM_DIALECTS } from '../dialects/dialect.ts'
 import { duration, type OptionsSchema } from './schema.ts'
@@ -100,6 +101,14 @@ export const UPSTREAM = {
       description:
         'The models that it serves, for byModel: a list of names and patterns (claude-*), or a map of aliases to the names that it knows.',
       examples: [['gpt-*'], { fast: 'gpt-4o-mini' }],
+    },
+    capabilities: {
+      type: 'object',
+      additionalProperties: capabilitiesSchema,
+      default: {},
+      description:
+        'What its models take, over what the gateway knows of them: by name or pattern (qwen3-*), the first that fits.',
+      examples: [{ 'qwen3-*': { images: false, maxOutputTokens: 32768 } }],
     },
     demo: {
       ...demoSchema,

@@ -1,4 +1,6 @@
 import type { UpstreamDialect } from '../dialects/dialect.ts'
+import type { Capabilities } from '../dialects/capabilities.ts'
+import { capabilityRows } from '../dialects/capabilities-schema.ts'
 import type { JsonObject } from '../kit/json.ts'
 import { Secret } from '../kit/secret.ts'
 import { fingerprint } from './fingerprint.ts'
@@ -73,6 +75,9 @@ export function buildUpstream(
     },
     maxConnections,
     models: buildModels(options.models),
+    capabilities: capabilityRows(
+      options.capabilities as Readonly<Record<string, Partial<Capabilities>>>,
+    ),
     demo,
     fingerprint: fingerprint([name, printed]),
   })

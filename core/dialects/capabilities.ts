@@ -16,6 +16,8 @@ export interface Capabilities {
   readonly maxOutputTokens: number
   /** OpenAI's name of that limit. */
   readonly maxTokensField: 'max_tokens' | 'max_completion_tokens'
+  /** False where a stream of Chat Completions cannot be asked for its tokens. */
+  readonly streamUsage: boolean
   /**
    * How thinking is asked for: Anthropic's `budget` or `adaptive` (`both`: either), Gemini's `budget` or `level`,
    * OpenAI's `effort`.
@@ -60,6 +62,7 @@ const DEFAULTS: Capabilities = {
   classicTuning: true,
   maxOutputTokens: 8192,
   maxTokensField: 'max_tokens',
+  streamUsage: true,
   thinking: 'none',
   canStopThinking: true,
   efforts: ['low', 'medium', 'high'],
@@ -220,14 +223,32 @@ const compiled = new WeakMap<CapabilityRow, RegExp>()
 /** What a model can do: the first of `overrides` that matches goes over the first of the table. */
 export function capabilitiesOf(
   model: string,
-  overrides: readonly CapabilityRow[] = [],
+  overrides: readonly CapabilityRow[] = NONE,
 ): Capabilities {
-  const name = model
-    .toLowerCase()
-    .replace(/^.*\//, '')
-    .replace(/^(?:[a-z-]+\.)*(?=claude|gpt)/, '')
-  return { ...DEFAULTS, ...find(ROWS, name), ...find(overrides, name) }
+  let known = remembered.get(overrides)
+  if (known === undefined) remembered.set(overrides, (known = new Map()))
+  let capabilities = known.get(model)
+  if (capabilities === undefined) {
+    const name = model
+      .slice(-MAX_NAME)
+      .toLowerCase()
+      .replace(/^.*\//, '')
+      .replace(/^(?:[a-z-]+\.)*(?=claude|gpt)/, '')
+    capabilities = { ...DEFAULTS, ...find(ROWS, name), ...find(overrides, name) }
+    if (known.size >= MAX_REMEMBERED) known.clear()
+    known.set(model, capabilities)
+  }
+  return capabilities
 }
+
+const NONE: readonly CapabilityRow[] = []
+
+/** Patterns are matched against no more of what a client calls a model. */
+const MAX_NAME = 256
+
+/** Clients may name any model, but mostly they name the same few. */
+const MAX_REMEMBERED = 500
+const remembered = new WeakMap<readonly CapabilityRow[], Map<string, Capabilities>>()
 
 function find(rows: readonly CapabilityRow[], name: string): Partial<Capabilities> | undefined {
   return rows.find((candidate) => expressionOf(candidate).test(name))?.capabilities

@@ -3,6 +3,7 @@ import { answerHeaders } from '../dialects/foreign-headers.ts'
 import { kindOfStatus, type HubError } from '../dialects/hub/answer.ts'
 import { eventsOf } from '../dialects/hub/answer-events.ts'
 import { type Framing, StreamConverter } from '../dialects/hub/stream-converter.ts'
+import { refusedField } from '../dialects/hub/refused-field.ts'
 import { UPSTREAM_SIDES } from '../dialects/providers.ts'
 import { retryHeaders, retryHint } from '../dialects/retry-hint.ts'
 import { GatewayError } from '../errors.ts'
@@ -35,6 +36,17 @@ export function applyConverted(
   if (status >= 400) return applyError(exchange, converted, answer, json)
   if (status < 200 || status > 299) throw foreign(converted, `an answer of status ${status}`)
   applyWhole(exchange, converted, answer, json)
+}
+
+/** The field for which the upstream has refused the whole request, where an answer without it is still an answer. */
+export function refusalOf(
+  { to, body, ownFields }: ConvertedRequest,
+  answer: UpstreamAnswer,
+): string | undefined {
+  if (answer.status < 400 || answer.status > 422 || !Buffer.isBuffer(answer.body)) return undefined
+  const error = upstreamCodec(to).decodeError(answer.status, jsonOf(answer.body))
+  const field = refusedField(error, to, body)
+  return field === undefined || ownFields.has(field.split('.')[0]!) ? undefined : field
 }
 
 function applySource(

@@ -7,6 +7,7 @@ import type { Crossing, Destination } from '../dialects/hub/codec.ts'
 import type { TargetName } from '../dialects/hub/conversation.ts'
 import { newCrossing } from '../dialects/hub/crossing.ts'
 import { mergeProviderOptions, splitProviderOptions } from '../dialects/hub/provider-options.ts'
+import { clientsName, isLost, withoutField } from '../dialects/hub/refused-field.ts'
 import type { HubRequest } from '../dialects/hub/request.ts'
 import { EVENTS, type Framing } from '../dialects/hub/stream-converter.ts'
 import { DIALECTS } from '../dialects/index.ts'
@@ -14,7 +15,7 @@ import { sidesOf } from '../dialects/providers.ts'
 import type { UpstreamConfig } from '../config/model.ts'
 import { GatewayError } from '../errors.ts'
 import type { Headers } from '../exchange.ts'
-import type { Json } from '../kit/json.ts'
+import type { Json, JsonObject } from '../kit/json.ts'
 import type { LiveExchange, LiveRequest } from './exchange.ts'
 
 /** A request as it goes to an upstream that does not speak the client's dialect, and what its answer is read with. */
@@ -24,7 +25,9 @@ export interface ConvertedRequest {
   readonly crossing: Crossing
   readonly destination: Destination
   readonly headers: Headers
-  readonly body: Buffer
+  readonly body: JsonObject
+  /** Top-level fields that the client has put into the body in the upstream's own words. */
+  readonly ownFields: ReadonlySet<string>
   /** How the client wants the answer: whole, as a stream of events, or as a list that grows. */
   readonly wants: 'whole' | 'list' | Framing
 }
@@ -67,7 +70,7 @@ export function convertRequest(exchange: LiveExchange, options: ConvertOptions):
   const crossing = newCrossing(request, to, {
     requestId: id,
     created: Math.floor(now / 1000),
-    capabilities: capabilitiesOf(request.model),
+    capabilities: capabilitiesOf(request.model, upstream.capabilities),
     ...(asked === undefined ? {} : { modelName: asked }),
   })
   const codec = upstreamCodec(to)
@@ -82,8 +85,8 @@ export function convertRequest(exchange: LiveExchange, options: ConvertOptions):
     ...destination.headers,
   }
   presentOwnKey(headers, req, options)
-  const body = Buffer.from(JSON.stringify(merged))
-  return { from, to, crossing, destination, headers, body, wants }
+  const ownFields = new Set(split.options.flatMap(({ fields }) => Object.keys(fields ?? {})))
+  return { from, to, crossing, destination, headers, body: merged, ownFields, wants }
 }
 
 function decode(
@@ -104,6 +107,29 @@ function decode(
     throw new GatewayError('SCHEMA_INVALID', 'the request names no model', { param: 'model' })
   }
   return request
+}
+
+/**
+ * Leaves out of the body what the upstream has refused for this model, and reports it. Not what the client has said in
+ * the upstream's own words.
+ */
+export function leaveOut(
+  converted: ConvertedRequest,
+  fields: ReadonlySet<string>,
+): ConvertedRequest {
+  if (fields.size === 0) return converted
+  const { crossing, to, ownFields } = converted
+  let { body } = converted
+  for (const field of fields) {
+    if (ownFields.has(field.split('.')[0]!)) continue
+    const shorter = withoutField(body, field)
+    if (shorter === body) continue
+    body = shorter
+    if (!isLost(field)) continue
+    const reason = 'the upstream refuses it for this model'
+    crossing.report.note('dropped', clientsName(field, to, crossing.request), reason)
+  }
+  return body === converted.body ? converted : { ...converted, body }
 }
 
 /** The field that makes a body a request. */

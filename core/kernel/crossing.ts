@@ -1,6 +1,7 @@
 import type { TargetName } from '../dialects/hub/conversation.ts'
 import { conversionOf, endpointIn, isLlmDialect, targetsOf } from '../dialects/operations.ts'
 import { GatewayError } from '../errors.ts'
+import type { UpstreamAnswer } from '../upstream/upstream.ts'
 import {
   aliasOf,
   ask,
@@ -12,7 +13,9 @@ import {
   strippedPath,
   triedOf,
 } from './ask.ts'
+import type { ConvertedRequest } from './converted-request.ts'
 import type { LiveExchange } from './exchange.ts'
+import { refusedFields, rememberRefused } from './learned.ts'
 import { readJsonBody } from './request-body.ts'
 
 /** The header field by which a client asks that nothing is dropped; it ends at the gateway. */
@@ -28,43 +31,33 @@ export async function deliverConverted(
   live: LiveUpstream,
   options: DeliverOptions,
 ): Promise<void> {
-  const { req } = exchange
-  const { route, readsAnswer, answerBytes } = options
-  const path = strippedPath(req.path, route.stripPrefix)
+  const { route } = options
+  const path = strippedPath(exchange.req.path, route.stripPrefix)
   const to = targetDialect(exchange, path, live.config)
   if (to === undefined) throw unsupported(exchange, live, path)
-  const { convertRequest, applyConverted, reportHeaders } = await converter()
+  const { convertRequest, leaveOut, refusalOf, applyConverted, reportHeaders } = await converter()
   await readJsonBody(exchange, route.bodyBytes, options.jsonDepth)
   assertWanted(exchange)
-  const converted = convertRequest(exchange, {
+  const isStrictly = isStrict(exchange, route)
+  let converted = convertRequest(exchange, {
     upstream: live.config,
     to,
     path,
     alias: aliasOf(exchange, live),
-    isStrict: isStrict(exchange, route),
-    readsAnswer,
+    isStrict: isStrictly,
+    readsAnswer: options.readsAnswer,
   })
-  exchange.attempts++
-  const { destination, headers, body } = converted
-  const answer = await ask(exchange, live, {
-    id: exchange.id,
-    method: 'POST',
-    dialect: to,
-    model: converted.crossing.request.model,
-    path: destination.path,
-    query: destination.query,
-    headers,
-    body,
-    client: { ip: req.ip, host: req.authority, protocol: req.scheme },
-    deadline: deadlineOf(exchange, live, route),
-    bufferUpTo: answerBytes,
-    mustBuffer: true,
-    endpoint: undefined,
-    key: undefined,
-    tried: options.replays ? triedOf(exchange, live) : undefined,
-    firstByteMs: exchange.firstByteMs,
-  })
-  const { report } = converted.crossing
+  const { request, report } = converted.crossing
+  // Who asks that nothing is dropped hears of the refusal instead.
+  if (!isStrictly) converted = leaveOut(converted, refusedFields(live.upstream, request.model))
+  let answer = await askConverted(exchange, live, converted, options)
+  for (let tries = 1; tries < MAX_TRIES && !isStrictly; tries++) {
+    const refused = refusalOf(converted, answer)
+    if (refused === undefined) break
+    rememberRefused(live.upstream, request.model, refused)
+    converted = leaveOut(converted, new Set([refused]))
+    answer = await askConverted(exchange, live, converted, options)
+  }
   try {
     applyConverted(exchange, converted, answer)
   } finally {
@@ -74,8 +67,40 @@ export async function deliverConverted(
       emulated: report.fields('emulated'),
     })
   }
-  for (const [name, value] of Object.entries(reportHeaders(converted)))
-    exchange.res.set(name, value)
+  const { res } = exchange
+  for (const [name, value] of Object.entries(reportHeaders(converted))) res.set(name, value)
+}
+
+/** A request may have more than one field that a model does not take, and each is refused by itself. */
+const MAX_TRIES = 4
+
+/** One try. */
+async function askConverted(
+  exchange: LiveExchange,
+  live: LiveUpstream,
+  { to, crossing, destination, headers, body }: ConvertedRequest,
+  { route, answerBytes, replays }: DeliverOptions,
+): Promise<UpstreamAnswer> {
+  const { req } = exchange
+  exchange.attempts++
+  return ask(exchange, live, {
+    id: exchange.id,
+    method: 'POST',
+    dialect: to,
+    model: crossing.request.model,
+    path: destination.path,
+    query: destination.query,
+    headers,
+    body: Buffer.from(JSON.stringify(body)),
+    client: { ip: req.ip, host: req.authority, protocol: req.scheme },
+    deadline: deadlineOf(exchange, live, route),
+    bufferUpTo: answerBytes,
+    mustBuffer: true,
+    endpoint: undefined,
+    key: undefined,
+    tried: replays ? triedOf(exchange, live) : undefined,
+    firstByteMs: exchange.firstByteMs,
+  })
 }
 
 /**
@@ -113,11 +138,11 @@ export function isStrict({ req }: LiveExchange, route: { readonly strict: boolea
 }
 
 async function load() {
-  const [{ convertRequest }, { applyConverted, reportHeaders }] = await Promise.all([
+  const [request, answer] = await Promise.all([
     import('./converted-request.ts'),
     import('./converted-answer.ts'),
   ])
-  return { convertRequest, applyConverted, reportHeaders }
+  return { ...request, ...answer }
 }
 
 let loading: ReturnType<typeof load> | undefined

@@ -42,7 +42,7 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
     const alias = aliasOf(exchange, live)
     const path = strippedPath(aliasedPath(req, alias), route.stripPrefix)
     const isTouched = alias !== undefined || options.needsUsage
-    const touch = isTouched ? touchOf(exchange, path, alias, options) : undefined
+    const touch = isTouched ? touchOf(exchange, path, alias, options, live) : undefined
     const isWritten = alias !== undefined || req.isReplaced || touch?.asksUsage === true
     const sent = isWritten ? writtenBody(req, alias, touch?.asksUsage) : body
     // Tokens cannot be counted in what is compressed.

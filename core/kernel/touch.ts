@@ -1,3 +1,4 @@
+import { capabilitiesOf } from '../dialects/capabilities.ts'
 import type { ClientDialect } from '../dialects/dialect.ts'
 import { conversionOf, endpointIn, isLlmDialect } from '../dialects/operations.ts'
 import {
@@ -8,7 +9,7 @@ import {
   withoutUsage,
 } from '../dialects/same-dialect.ts'
 import { headerList } from '../kit/header-list.ts'
-import type { DeliverOptions } from './ask.ts'
+import type { DeliverOptions, LiveUpstream } from './ask.ts'
 import type { LiveExchange } from './exchange.ts'
 
 /** What is changed where client and upstream speak the same dialect; most exchanges pass untouched. */
@@ -27,6 +28,7 @@ export function touchOf(
   path: string,
   alias: string | undefined,
   { needsUsage }: DeliverOptions,
+  { config }: LiveUpstream,
 ): Touch | undefined {
   const { dialect } = req
   if (!isLlmDialect(dialect) || req.protocol === 'websocket') return undefined
@@ -35,7 +37,10 @@ export function touchOf(
   const isAnswer = conversionOf(operation) === 'conversation'
   return {
     dialect,
-    asksUsage: needsUsage && lacksStreamUsage(dialect, operation, req.body),
+    asksUsage:
+      needsUsage &&
+      lacksStreamUsage(dialect, operation, req.body) &&
+      capabilitiesOf(alias ?? req.model ?? '', config.capabilities).streamUsage,
     shownModel: alias !== undefined && isAnswer ? req.model : undefined,
     realModel: alias,
   }

@@ -32,8 +32,14 @@ export function encodeChatRequest(request: HubRequest, crossing: Crossing): Json
     [crossing.capabilities.maxTokensField]: encodeMaxTokens(request, crossing),
     ...encodeAccount(request, crossing),
     ...carried,
-    ...(request.stream ? { stream: true, stream_options: { include_usage: true } } : {}),
+    ...encodeStream(request, crossing),
   })
+}
+
+function encodeStream({ stream }: HubRequest, { capabilities }: Crossing): JsonObject {
+  if (!stream) return {}
+  const options = capabilities.streamUsage ? { stream_options: { include_usage: true } } : {}
+  return { stream: true, ...options }
 }
 
 /** Everything but the conversation and the tools is told as it came. */
