@@ -51,7 +51,7 @@ export async function deliverConverted(
   // Who asks that nothing is dropped hears of the refusal instead.
   if (!isStrictly) converted = leaveOut(converted, refusedFields(live.upstream, request.model))
   let answer = await askConverted(exchange, live, converted, options)
-  for (let tries = 1; tries < MAX_TRIES && !isStrictly; tries++) {
+  for (let tries = isStrictly ? MAX_TRIES : 1; tries < MAX_TRIES; tries++) {
     const refused = refusalOf(converted, answer)
     if (refused === undefined) break
     rememberRefused(live.upstream, request.model, refused)
