@@ -2,7 +2,7 @@ import { CODECS } from '#core/dialects/codecs/index.ts'
 import type { LlmDialect } from '#core/dialects/dialect.ts'
 import type { HubError } from '#core/dialects/hub/answer.ts'
 import { retryHint } from '#core/dialects/retry-hint.ts'
-import { type Json, jsonOf } from '#core/kit/json.ts'
+import { isObject, type Json, jsonOf } from '#core/kit/json.ts'
 import { type Exchange, GatewayError } from '#core/sdk.ts'
 
 /** Why an attempt was no success, whether it was answered or not. */
@@ -57,6 +57,8 @@ const UNCONNECTED: ReadonlySet<string> = new Set([
 /** What was thrown below, as a failure; undefined where another attempt could not help. */
 export function failureOfError(cause: unknown): Failure | undefined {
   if (!(cause instanceof GatewayError) || !RETRIED.has(cause.code)) return undefined
+  // A stream that was converted between dialects ends with what its upstream told.
+  if (isHubError(cause.cause)) return failureOfStream(cause.cause)
   const codes = [cause.code, ...nodeCodes(cause.cause)]
   return {
     status: cause.status,
@@ -87,7 +89,10 @@ export function failureOfAnswer(exchange: Exchange, body: Buffer, now: number): 
 
 /** The error that a stream told in place of its first content. */
 export function failureOfEvent({ req }: Exchange, event: Json): Failure {
-  const told = CODECS[req.dialect as LlmDialect].decodeError(200, event)
+  return failureOfStream(CODECS[req.dialect as LlmDialect].decodeError(200, event))
+}
+
+function failureOfStream(told: HubError): Failure {
   return {
     status: told.status,
     names: namesOf(told.status, told),
@@ -98,6 +103,10 @@ export function failureOfEvent({ req }: Exchange, event: Json): Failure {
     error: undefined,
     event: told,
   }
+}
+
+function isHubError(cause: unknown): cause is HubError {
+  return isObject(cause) && typeof cause['kind'] === 'string' && typeof cause['status'] === 'number'
 }
 
 function namesOf(status: number, told: HubError | undefined): ReadonlySet<string> {
