@@ -120,10 +120,7 @@ it('no secret and no personal data leave by another door than their own', async 
   const provider = await startProvider()
   const lines: string[] = []
   const collector = await startUpstream((req, res) => {
-    void bodyOf(req).then((body) => {
-      lines.push(String(body))
-      res.end()
-    })
+    void bodyOf(req).then((body) => res.end(void lines.push(String(body))))
   })
   const gateway = await startTestGateway(config(provider.url, collector.url, folder), {
     env: {
@@ -231,7 +228,8 @@ it('no secret and no personal data leave by another door than their own', async 
 /** Errors as the log writes them. */
 function withErrors(_key: string, value: unknown): unknown {
   if (!(value instanceof Error)) return value
-  return { message: value.message, stack: value.stack, cause: value.cause, ...value }
+  const { message, stack, cause } = value
+  return { message, stack, cause }
 }
 
 it('finds what is there to be found', () => {
