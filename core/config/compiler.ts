@@ -9,20 +9,23 @@ import type { Expression, Part } from '../expressions/expression.ts'
 import { isObject, type Json, type JsonObject } from '../kit/json.ts'
 import type { ProblemList } from './problem-list.ts'
 import type { ExpressionScope } from './schema.ts'
+import type { ReadOption, Scripts } from './scripts.ts'
 import type { Origin, Positions } from './tree.ts'
 import type { Fault, Surroundings } from './validate.ts'
 
-/** Compiles the expressions of one config, and remembers what they use of it. */
+/** Compiles the expressions of one config, reads its scripts, and remembers what they use of it. */
 export class Compiler implements Surroundings {
   readonly #positions: Positions
   readonly #defines: JsonObject
+  readonly #scripts: Scripts
   readonly #used = new Set<string>()
   readonly #env = new Set<string>()
   readonly #compiled = new WeakMap<object, Expression>()
 
-  constructor(positions: Positions, defines: JsonObject) {
+  constructor(positions: Positions, defines: JsonObject, scripts: Scripts) {
     this.#positions = positions
     this.#defines = defines
+    this.#scripts = scripts
   }
 
   /** Names of the environment variables that the expressions read. */
@@ -32,6 +35,10 @@ export class Compiler implements Surroundings {
 
   origin(container: object, key: string | number): Origin | undefined {
     return this.#positions.of(container, key)
+  }
+
+  script(text: string, kind: 'code' | 'code-file', origin: Origin | undefined): ReadOption {
+    return kind === 'code' ? this.#scripts.inline(text, origin) : this.#scripts.file(text)
   }
 
   compile(source: Json, scope: ExpressionScope) {
@@ -54,6 +61,11 @@ export class Compiler implements Surroundings {
     const expression = this.#compiled.get(options)
     if (expression !== undefined) return [...expression.reads]
     return Object.values(options).flatMap((value) => this.readsOf(value))
+  }
+
+  /** What changes with the scripts among checked options. */
+  digestsIn(options: unknown): readonly string[] {
+    return this.#scripts.digestsIn(options)
   }
 
   /** The definitions that a value names, and those that they name in turn. */

@@ -97,6 +97,12 @@ export const GATEWAY = {
         },
       },
     },
+    scripts: {
+      anyOf: [text, { type: 'array', items: text }],
+      default: [],
+      description: 'Files of functions that scripts may import, as seen from this file.',
+      examples: ['./lib/*.ts'],
+    },
     upstreams: {
       type: 'object',
       additionalProperties: UPSTREAM,

@@ -11,7 +11,7 @@ const MAX_FILES = 500
 const MAPS = new Set(['upstreams', 'pipelines', 'define', 'plugins'])
 const SECTIONS = [...MAPS, 'routes']
 /** What is said once, for the whole gateway. */
-const MAIN_ONLY = new Set(['version', 'server', 'store', 'reload'])
+const MAIN_ONLY = new Set(['version', 'server', 'store', 'reload', 'scripts'])
 
 const WILDCARD = /[*?[{(]/
 

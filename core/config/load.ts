@@ -17,6 +17,7 @@ import { formatPosition, type Problem } from './problems.ts'
 import { readConfig, type ReadOptions } from './read.ts'
 import { type BuiltRoute, buildRoute, stepsOf } from './route-builder.ts'
 import type { Infer, Schema } from './schema.ts'
+import { Scripts } from './scripts.ts'
 import { buildServer, type PortOverrides } from './server.ts'
 import { shadowOf } from './shadow.ts'
 import { StepChecker } from './steps.ts'
@@ -50,8 +51,9 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Lo
   const problems = new ProblemList(source)
   // Where a file could not be read, all that it would have held would seem to be missing.
   if (!source.isComplete) return { config: undefined, problems: problems.sorted(), files }
-  const loader = new Loader(source, problems, options)
+  const loader = new Loader(file, source, problems, options)
   const config = loader.isOversized ? undefined : await loader.load(file, files)
+  files.push(...loader.scriptFiles)
   return { config: problems.hasErrors ? undefined : config, problems: problems.sorted(), files }
 }
 
@@ -61,22 +63,30 @@ class Loader {
   readonly #source: ConfigTree
   readonly #problems: ProblemList
   readonly #options: LoadOptions
+  readonly #scripts: Scripts
   readonly #compiler: Compiler
   readonly #faulty: ReadonlyMap<unknown, ReadonlySet<unknown>>
   /** What was checked by the schema. A part is only to be read where it is sound. */
   readonly #value: Options
   readonly #printed: JsonObject
 
-  constructor(source: ConfigTree, problems: ProblemList, options: LoadOptions) {
+  constructor(file: string, source: ConfigTree, problems: ProblemList, options: LoadOptions) {
     this.#source = source
     this.#problems = problems
     this.#options = options
-    this.#compiler = new Compiler(source.positions, this.#written('define'))
+    const folder = path.dirname(path.resolve(options.cwd ?? process.cwd(), file))
+    this.#scripts = new Scripts(folder, path.dirname(file))
+    this.#compiler = new Compiler(source.positions, this.#written('define'), this.#scripts)
     const { value, printed, faults } = validate(GATEWAY, source.tree, this.#compiler)
     problems.addFaults([], faults)
     this.#value = value as Options
     this.#printed = printed as JsonObject
     this.#faulty = faultyEntries(faults)
+  }
+
+  /** Files and folders that scripts were read from. */
+  get scriptFiles(): readonly string[] {
+    return [...this.#scripts.files]
   }
 
   /** True where a section has more entries than the gateway takes: looking at each of them would only take time. */
@@ -94,15 +104,22 @@ class Loader {
       ? buildServer(this.#value.server, { port, adminPort }, problems)
       : undefined
     const upstreams = this.#upstreams()
+    if (this.#isSound('scripts')) await this.#addLibraries()
     const routes = await this.#routes(upstreams, server?.limits.bodyBytes ?? 0)
     this.#compiler.checkDefinitions(problems)
     const store = this.#isSound('store') ? this.#store() : ''
     const printed = { ...this.#printed, routes: routes.map((route) => route.printed) }
-    const { pipelines: _spliced, include: _merged, ...effective } = printed as JsonObject
+    const {
+      pipelines: _spliced,
+      include: _merged,
+      // Each script's own digest stands for the libraries that it imports.
+      scripts: _read,
+      ...effective
+    } = printed as JsonObject
     const variables = this.#variables(env)
     return freeze({
       file,
-      files,
+      files: [...files, ...this.scriptFiles],
       fingerprint: fingerprint([
         effective,
         variables,
@@ -120,6 +137,14 @@ class Loader {
       env: variables,
       effective: toEffective({ ...effective, store: maskPassword(store) }),
     })
+  }
+
+  async #addLibraries(): Promise<void> {
+    const { scripts } = this.#value
+    for (const [index, pattern] of [scripts].flat().entries()) {
+      const at = typeof scripts === 'string' ? ['scripts'] : ['scripts', index]
+      this.#problems.addFaults(at, await this.#scripts.addLibraries(pattern))
+    }
   }
 
   #upstreams(): ReadonlyMap<string, UpstreamConfig> {

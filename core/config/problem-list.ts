@@ -10,6 +10,8 @@ export interface Remark {
   /** Whether the name of the option is at fault, or its value. */
   readonly side?: 'key' | 'value'
   readonly severity?: 'error' | 'warning'
+  /** In the place of where the value was written. */
+  readonly position?: Position
 }
 
 /** Problems that one load tells of; the rest are only counted. */
@@ -33,7 +35,7 @@ export class ProblemList {
   /** Tells of a place in the tree; of its nearest parent that a file holds, where none holds the place. */
   add(segments: Segments, remark: Remark): void {
     const { message, hint, side = 'value', severity = 'error' } = remark
-    const position = this.locate(segments, side)
+    const position = remark.position ?? this.locate(segments, side)
     const path = formatPath(segments)
     const problem = { severity, position, path, message, ...(hint === undefined ? {} : { hint }) }
     if (!this.#unread.has(placeKey(position, path))) this.#keep(problem)

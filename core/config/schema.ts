@@ -3,17 +3,19 @@ import { DURATION_PATTERN } from '../kit/duration.ts'
 import type { Json } from '../kit/json.ts'
 import type { Secret } from '../kit/secret.ts'
 import type { Expression } from '../expressions/expression.ts'
+import type { Script } from './script.ts'
 
 /** Which roots an expression may use; each scope adds to the one before it. */
 export type ExpressionScope = 'match' | 'request' | 'response' | 'chunk' | 'message'
 
 /**
  * What the loader does with an option after the schema has accepted it: a `duration` arrives at `setup` in
- * milliseconds, `bytes` as a number, an `expression` compiled, a `secret` as a Secret.
+ * milliseconds, `bytes` as a number, an `expression` compiled, a `secret` as a Secret, a `code` and the script in a
+ * `code-file` as a Script.
  */
-export type OptionKind = 'duration' | 'bytes' | 'expression' | 'secret'
+export type OptionKind = 'duration' | 'bytes' | 'expression' | 'secret' | 'code' | 'code-file'
 
-/** The part of JSON Schema (2020-12) that options use, and our four kinds. */
+/** The part of JSON Schema (2020-12) that options use, and our own kinds. */
 export interface Schema {
   readonly type?: string | readonly string[]
   /** What to call an accepted value in messages: `an address such as 127.0.0.1:8081`. */
@@ -72,32 +74,34 @@ export type Infer<S> = S extends { readonly 'x-kind': 'duration' | 'bytes' }
     ? Expression
     : S extends { readonly 'x-kind': 'secret' }
       ? Secret
-      : S extends { readonly const: infer C }
-        ? C
-        : S extends { readonly enum: readonly (infer E)[] }
-          ? E
-          : S extends { readonly anyOf: readonly (infer A)[] }
-            ? Infer<A>
-            : S extends { readonly type: 'null' }
-              ? null
-              : S extends { readonly type: 'string' }
-                ? string
-                : S extends { readonly type: 'number' | 'integer' }
-                  ? number
-                  : S extends { readonly type: 'boolean' }
-                    ? boolean
-                    : S extends { readonly type: 'array'; readonly items: infer I }
-                      ? readonly Infer<I>[]
-                      : S extends { readonly type: 'object'; readonly properties: infer P }
-                        ? Properties<P, S extends { readonly required: infer R } ? R : []>
-                        : S extends {
-                              readonly type: 'object'
-                              readonly additionalProperties: infer V
-                            }
-                          ? V extends boolean
-                            ? { readonly [name: string]: Json }
-                            : { readonly [name: string]: Infer<V> }
-                          : Json
+      : S extends { readonly 'x-kind': 'code' | 'code-file' }
+        ? Script
+        : S extends { readonly const: infer C }
+          ? C
+          : S extends { readonly enum: readonly (infer E)[] }
+            ? E
+            : S extends { readonly anyOf: readonly (infer A)[] }
+              ? Infer<A>
+              : S extends { readonly type: 'null' }
+                ? null
+                : S extends { readonly type: 'string' }
+                  ? string
+                  : S extends { readonly type: 'number' | 'integer' }
+                    ? number
+                    : S extends { readonly type: 'boolean' }
+                      ? boolean
+                      : S extends { readonly type: 'array'; readonly items: infer I }
+                        ? readonly Infer<I>[]
+                        : S extends { readonly type: 'object'; readonly properties: infer P }
+                          ? Properties<P, S extends { readonly required: infer R } ? R : []>
+                          : S extends {
+                                readonly type: 'object'
+                                readonly additionalProperties: infer V
+                              }
+                            ? V extends boolean
+                              ? { readonly [name: string]: Json }
+                              : { readonly [name: string]: Infer<V> }
+                            : Json
 
 /** An option that takes `30s` or milliseconds, and arrives in milliseconds. */
 export function duration<const O extends Schema>(option: O) {
@@ -128,6 +132,16 @@ export function expression<const O extends Schema & { readonly 'x-scope': Expres
   option: O,
 ) {
   return { 'x-kind': 'expression', ...option } as const
+}
+
+/** An option that takes a script, checked at load, and arrives as a Script. */
+export function script<const O extends Schema>(option: O) {
+  return { type: 'string', minLength: 1 as number, 'x-kind': 'code', ...option } as const
+}
+
+/** An option that takes the path of a script, as seen from the config file, and arrives as a Script. */
+export function scriptFile<const O extends Schema>(option: O) {
+  return { type: 'string', minLength: 1 as number, 'x-kind': 'code-file', ...option } as const
 }
 
 /** An option that must not be printed: masked everywhere, a warning when it is written literally. */

@@ -147,7 +147,12 @@ export class StepChecker {
     const declared = isValid ? declaredBy(plugin, options, faults) : unknownOf(plugin)
     const printed = validated.printed as JsonObject
     const { options: own } = split(printed)
-    const print = fingerprint([plugin.name, own, this.#compiler.definitionsIn(own)])
+    const print = fingerprint([
+      plugin.name,
+      own,
+      this.#compiler.definitionsIn(own),
+      this.#compiler.digestsIn(options),
+    ])
     return { faults, reserved, options, declared, printed, print, isValid }
   }
 

@@ -4,7 +4,9 @@ import { formatDuration, parseDuration } from '../kit/duration.ts'
 import { isObject, type Json, type JsonObject } from '../kit/json.ts'
 import { Secret } from '../kit/secret.ts'
 import { canonical } from './canonical.ts'
+import type { Position } from './problems.ts'
 import type { ExpressionScope, OptionKind, Schema } from './schema.ts'
+import type { ReadOption } from './scripts.ts'
 import type { Origin, Segments } from './tree.ts'
 import { codePoints, coerce, hasForm, hasType, isSame } from './value-types.ts'
 import {
@@ -31,6 +33,8 @@ export interface Fault {
   readonly side: 'key' | 'value'
   readonly message: string
   readonly hint?: string | undefined
+  /** Where it is, when that is more than where the value begins: inside a script. */
+  readonly position?: Position
 }
 
 /** What validation needs to know beside schema and value. */
@@ -40,6 +44,8 @@ export interface Surroundings {
     source: Json,
     scope: ExpressionScope,
   ): { readonly expression: Expression | undefined; readonly faults: readonly Fault[] }
+  /** Reads a script that stands in the config, or the file that is named there. */
+  script(text: string, kind: 'code' | 'code-file', origin: Origin | undefined): ReadOption
   /** Where an entry was written, where that is known. */
   origin(container: object, key: string | number): Origin | undefined
 }
@@ -168,6 +174,12 @@ class Walk {
         const secret = new Secret(value)
         // That there is none is no secret.
         return { value: secret, printed: value === '' ? '' : secret }
+      }
+      case 'code':
+      case 'code-file': {
+        const { script, faults } = this.#surroundings.script(value, schema['x-kind'], origin)
+        for (const fault of faults) this.faults.push({ ...fault, segments: path })
+        return { value: script, printed: value }
       }
       default:
         return { value, printed: holdsSecret(origin) ? new Secret(value) : value }

@@ -1,8 +1,10 @@
 import { type Fault, validate } from '../config/validate.ts'
 import { pluginFaults } from '../config/plugin-check.ts'
+import { Scripts } from '../config/scripts.ts'
 import { compile } from '../expressions/compile.ts'
 import type { Part } from '../expressions/expression.ts'
 import type { Json } from '../kit/json.ts'
+import { formatPosition } from '../config/problems.ts'
 import { formatPath } from '../kit/paths.ts'
 import type { Infer, OptionsSchema, Plugin } from '../sdk.ts'
 
@@ -35,12 +37,15 @@ export function checkOptions<S extends OptionsSchema>(
   const broken = pluginFaults(plugin.name, plugin)
   if (broken.length > 0) throw new OptionsError(broken)
   const reads = new Set<Part>()
+  const scripts = new Scripts(process.cwd())
   const { value, faults } = validate(plugin.schema, given, {
     compile(source, scope) {
       const { expression, problems = [] } = compile(source, { scope })
       expression?.reads.forEach((part) => reads.add(part))
       return { expression, faults: problems.map(faultOf) }
     },
+    script: (text, kind, origin) =>
+      kind === 'code' ? scripts.inline(text, origin) : scripts.file(text),
     origin: () => undefined,
   })
   refuse(faults)
@@ -76,7 +81,8 @@ function refuse(faults: readonly Fault[]): void {
   if (errors.length > 0) throw new OptionsError(errors.map(print))
 }
 
-function print({ segments, message, hint }: Fault): string {
+function print({ segments, message, hint, position }: Fault): string {
   const place = segments.length === 0 ? '' : `${formatPath(segments)}: `
-  return place + message + (hint === undefined ? '' : `\n  hint: ${hint}`)
+  const inside = position === undefined ? '' : `${formatPosition(position)} `
+  return inside + place + message + (hint === undefined ? '' : `\n  hint: ${hint}`)
 }

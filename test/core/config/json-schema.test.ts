@@ -83,6 +83,7 @@ describe('the language', () => {
     ({ schema }) => {
       const alone = {
         compile: () => ({ expression: undefined, faults: [] }),
+        script: () => ({ script: undefined, faults: [] }),
         origin: () => undefined,
       }
       expect(validate(schema, schema.default!, alone).faults).toEqual([])

@@ -9,6 +9,7 @@ import { Secret } from '#core/kit/secret.ts'
 
 const ALONE: Surroundings = {
   compile: () => ({ expression: undefined, faults: [] }),
+  script: () => ({ script: undefined, faults: [] }),
   origin: () => undefined,
 }
 
