@@ -37,6 +37,8 @@ export const ERRORS = {
   CLIENT_CLOSED: { status: 499, source: 'client', title: 'The client went away' },
   INTERNAL: { status: 500, source: 'gateway', title: 'Something in the gateway broke' },
   PLUGIN_FAILED: { status: 500, source: 'gateway', title: 'A step of the pipeline broke' },
+  SCRIPT_FAILED: { status: 500, source: 'config', title: 'A script of the pipeline failed' },
+  SCRIPT_TIMEOUT: { status: 500, source: 'config', title: 'A script took too long' },
   DIALECT_UNSUPPORTED: {
     status: 501,
     source: 'config',
@@ -101,6 +103,20 @@ export interface ErrorOptions {
   readonly param?: string
   /** For the log only. */
   readonly cause?: unknown
+}
+
+/**
+ * A step broke in a way that has a name of its own. What comes of it is up to the step's `onError`; the message is for
+ * the log.
+ */
+export class StepFailure extends Error {
+  override readonly name = 'StepFailure'
+  readonly code: 'SCRIPT_FAILED' | 'SCRIPT_TIMEOUT'
+
+  constructor(code: StepFailure['code'], message: string) {
+    super(message)
+    this.code = code
+  }
 }
 
 /**

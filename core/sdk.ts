@@ -4,6 +4,7 @@
  */
 import type Koa from 'koa'
 import type { Infer, OptionsSchema } from './config/schema.ts'
+import type { Script } from './config/script.ts'
 import type { Stage } from './config/stages.ts'
 import type {
   Chunk,
@@ -20,11 +21,12 @@ import type { Part } from './expressions/expression.ts'
 import type { Json, JsonObject } from './kit/json.ts'
 import type { Channel, Counters, KeyValue, Ledger } from './store/store.ts'
 
-export { bytes, duration, expression, secret } from './config/schema.ts'
+export { bytes, duration, expression, script, scriptFile, secret } from './config/schema.ts'
 export type { Infer, OptionsSchema, Schema } from './config/schema.ts'
+export type { Script } from './config/script.ts'
 export { STAGES } from './config/stages.ts'
 export type { Stage } from './config/stages.ts'
-export { ERRORS, GatewayError } from './errors.ts'
+export { ERRORS, GatewayError, StepFailure } from './errors.ts'
 export type { ErrorCode, ErrorOptions } from './errors.ts'
 export type * from './exchange.ts'
 export type { Expression, Part, Scope } from './expressions/expression.ts'
@@ -207,6 +209,7 @@ export interface Host {
     /** Messages between the instances of this plugin, on all nodes that share the store; `name` keeps several sorts apart. */
     channel(name?: string): Channel
   }
+  readonly sandbox: Sandbox
   readonly upstreams: {
     readonly names: readonly string[]
     endpoints(name: string): readonly string[]
@@ -235,6 +238,43 @@ export interface Host {
   readonly signal: AbortSignal
   /** Loads a module of the operator's, or parses a `.json` file: `npm:NAME`, or a path as seen from the config file. */
   load(specifier: string): Promise<unknown>
+}
+
+/** What a script may cost, and where it runs. */
+export interface ScriptSettings {
+  /** `process` runs it in a process apart; `inline` in the gateway's own, which is quicker and trusts it more. */
+  readonly sandbox: 'process' | 'inline'
+  readonly timeoutMs: number
+  readonly memoryBytes: number
+  /** Characters of what it hands back. */
+  readonly output: number
+  /** Lines that it may log in one call. */
+  readonly lines: number
+  /** After so many failures in a row it is switched off for a while. */
+  readonly breaker: { readonly failures: number; readonly pauseMs: number }
+}
+
+/** Runs scripts where they can hurt nobody. */
+export interface Sandbox {
+  /** Compiles it there. Rejects where that fails. */
+  open(script: Script, settings: ScriptSettings): Promise<OpenScript>
+}
+
+/** A script that waits to be called. */
+export interface OpenScript {
+  /**
+   * Shows it a view: the head, and the bodies of request and answer where it is to see them. Throws or rejects with a
+   * StepFailure. No promise where it runs inline.
+   */
+  run(head: JsonObject, body?: Json, answer?: Json): ScriptResult | Promise<ScriptResult>
+  close(): void
+}
+
+/** What a script has changed and said. */
+export interface ScriptResult {
+  readonly head: JsonObject
+  /** The body, where it is another one now. */
+  readonly body: Json | undefined
 }
 
 /** Koa's middleware type, for plugins that take some. */

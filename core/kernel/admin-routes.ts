@@ -35,8 +35,21 @@ export function adminRoutes(gateway: Gateway): readonly AdminRoute[] {
         },
       }),
     },
+    {
+      method: 'GET',
+      path: '/admin/sandbox',
+      summary: 'The scripts that are open, those that are switched off, and their processes.',
+      handle: () => ({ body: describeSandbox(gateway) }),
+    },
     ...plugins,
   ]
+}
+
+function describeSandbox({ sandboxes }: Gateway): JsonObject {
+  return {
+    processes: [...sandboxes.pids],
+    scripts: sandboxes.states().map((state) => ({ ...state })),
+  }
 }
 
 function reloadAnswer(result: ReloadResult): AdminAnswer {

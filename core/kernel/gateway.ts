@@ -6,6 +6,7 @@ import { ConfigError, formatProblem, type Problem } from '../config/problems.ts'
 import { GatewayError } from '../errors.ts'
 import type { Logger } from '../sdk.ts'
 import { openLocalCounters, openStore } from '../store/open.ts'
+import { Sandboxes } from '../sandbox/sandbox.ts'
 import type { Store } from '../store/store.ts'
 import { guardedFetch } from '../upstream/fetch.ts'
 import { openUpstream, warmUp } from '../upstream/upstreams.ts'
@@ -50,6 +51,7 @@ export interface Gateway {
   readonly url: string
   readonly adminUrl: string | undefined
   readonly generation: Generation
+  readonly sandboxes: Sandboxes
   /** Problems of the running config that did not keep it from loading. */
   readonly warnings: readonly Problem[]
   reload(): Promise<ReloadResult>
@@ -91,6 +93,7 @@ class LiveGateway implements Gateway {
   readonly #options: GatewayOptions
   readonly #log: Logger
   readonly #now: () => number
+  readonly sandboxes: Sandboxes
   readonly #retiring = new Set<{ done: Promise<void>; cut: () => void }>()
   #config: Config
   #store: Store | undefined
@@ -110,6 +113,7 @@ class LiveGateway implements Gateway {
     this.#config = config
     this.#log = options.log
     this.#now = options.now ?? Date.now
+    this.sandboxes = new Sandboxes(options.log)
     this.warnings = warnings
   }
 
@@ -136,6 +140,7 @@ class LiveGateway implements Gateway {
         events,
         store: this.#store,
         localCounters: openLocalCounters(now),
+        sandboxes: this.sandboxes,
         fetch: (url, request, trusted) =>
           guardedFetch(url, request ?? {}, { isTrusted: (host) => trusted.has(host) }),
         folder: dirname(resolve(cwd, this.#options.file)),
@@ -302,6 +307,7 @@ class LiveGateway implements Gateway {
     await Promise.all([...this.#retiring].map(({ done }) => done))
     this.#overload?.close()
     await this.#admin?.close(0)
+    await this.sandboxes.close()
     await this.#store?.close()
   }
 }

@@ -3,6 +3,7 @@ import type { StepConfig, UpstreamConfig } from '../config/model.ts'
 import type { JsonObject } from '../kit/json.ts'
 import type { Events, FetchAnswer, Host, Logger } from '../sdk.ts'
 import type { Channel, Counters, Store } from '../store/store.ts'
+import type { Sandboxes, ScriptOutcome } from '../sandbox/sandbox.ts'
 import { loadModule } from './load-module.ts'
 import { withFields } from './log.ts'
 import type { MetricRegistry } from './metrics.ts'
@@ -17,6 +18,7 @@ export interface HostServices {
   readonly store: Store
   /** Counters of this process alone. */
   readonly localCounters: Counters
+  readonly sandboxes: Sandboxes
   /** Of the generation that is being made. */
   readonly upstreams: ReadonlyMap<string, Pick<UpstreamConfig, 'endpoints' | 'keys'>>
   readonly fetch: (
@@ -120,6 +122,7 @@ export function openHost(step: StepConfig, services: HostServices): OpenHost {
       ledger: store.ledger,
       channel: (name = '') => openChannel(store.channel(`${plugin.name}/${name}`)),
     },
+    sandbox: services.sandboxes.for(place, scriptListener(place, log, now, metrics)),
     upstreams: {
       names: [...services.upstreams.keys()],
       endpoints: (name) => services.upstreams.get(name)?.endpoints.map(({ url }) => url) ?? [],
@@ -153,6 +156,30 @@ export function openHost(step: StepConfig, services: HostServices): OpenHost {
       for (const takeBack of undo) takeBack()
       closeMetrics()
       controller.abort(new Error('the step was closed'))
+    },
+  }
+}
+
+/** Tells the log and the metrics of a step how its scripts do. */
+function scriptListener(step: string, log: Logger, now: () => number, metrics: Host['metrics']) {
+  let calls: ReturnType<Host['metrics']['counter']> | undefined
+  let off: ReturnType<Host['metrics']['gauge']> | undefined
+  return {
+    log,
+    now,
+    called(outcome: ScriptOutcome) {
+      calls ??= metrics.counter(
+        'sluice_script_calls_total',
+        'Calls of scripts, by how they ended.',
+        ['step', 'outcome'],
+      )
+      calls.add(1, { step, outcome })
+    },
+    switched(isOff: boolean) {
+      off ??= metrics.gauge('sluice_script_off', '1 while a script that kept failing is off.', [
+        'step',
+      ])
+      off.set(isOff ? 1 : 0, { step })
     },
   }
 }

@@ -1,5 +1,5 @@
 import type { StepConfig } from '../config/model.ts'
-import { GatewayError } from '../errors.ts'
+import { GatewayError, StepFailure } from '../errors.ts'
 import type { Denial, RequestPatch, ResponsePatch } from '../exchange.ts'
 import type { Hooks, Logger } from '../sdk.ts'
 import type { LiveExchange } from './exchange.ts'
@@ -17,6 +17,9 @@ export function stepFailed(step: LiveStep, exchange: LiveExchange, cause: unknow
   const { id, onError, place } = step.config
   step.log.error('step failed', { id: exchange.id, step: id, place, onError, err: cause })
   if (onError === 'open') return
+  if (cause instanceof StepFailure) {
+    throw new GatewayError(cause.code, 'a script of the pipeline failed', { cause })
+  }
   throw new GatewayError('PLUGIN_FAILED', 'a step of the pipeline failed', { cause })
 }
 

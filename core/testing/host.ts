@@ -1,6 +1,7 @@
 import type { JsonObject } from '../kit/json.ts'
 import { EventBus } from '../kernel/host.ts'
 import { MetricRegistry } from '../kernel/metrics.ts'
+import { Sandboxes } from '../sandbox/sandbox.ts'
 import type { FetchAnswer, Host, Logger } from '../sdk.ts'
 import { openLocalCounters } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
@@ -38,6 +39,9 @@ export interface TestHost {
   revoke(): void
 }
 
+/** One for all tests of a process: to start a process for each would take longer than the tests. */
+let sandboxes: Sandboxes | undefined
+
 /** Makes the host of one plugin under test. */
 export function openTestHost(options: TestHostOptions): TestHost {
   const { plugin, clock, store, random, upstreams, fetch, load } = options
@@ -64,6 +68,7 @@ export function openTestHost(options: TestHostOptions): TestHost {
     return takeBack
   }
 
+  sandboxes ??= new Sandboxes(log)
   const host: Host = {
     step: { plugin, id: plugin, place: 'pipelines.test[0]', identity: plugin },
     now: () => clock.now,
@@ -90,6 +95,12 @@ export function openTestHost(options: TestHostOptions): TestHost {
         }
       },
     },
+    sandbox: sandboxes.for(plugin, {
+      log,
+      now: () => clock.now,
+      called: () => undefined,
+      switched: () => undefined,
+    }),
     upstreams: {
       names: upstreams,
       endpoints: (name) => (upstreams.includes(name) ? [`http://${name}.test`] : []),

@@ -5,6 +5,7 @@ import { spokenBy } from '../../dialects/providers.ts'
 import { GatewayError } from '../../errors.ts'
 import { EventBus, type HostServices, openHost } from '../../kernel/host.ts'
 import { MetricRegistry } from '../../kernel/metrics.ts'
+import { Sandboxes } from '../../sandbox/sandbox.ts'
 import type { Hooks, Logger } from '../../sdk.ts'
 import { openLocalCounters, openStore } from '../../store/open.ts'
 import { createRequestHead } from '../../upstream/request-head.ts'
@@ -24,6 +25,7 @@ export interface OfflineWorld {
 export async function openOfflineWorld(config: Config, cwd: string): Promise<OfflineWorld> {
   const now = Date.now
   const store = await openStore('memory:', { now })
+  const sandboxes = new Sandboxes(SILENT)
   const services: HostServices = {
     now,
     random: Math.random,
@@ -32,6 +34,7 @@ export async function openOfflineWorld(config: Config, cwd: string): Promise<Off
     events: new EventBus(SILENT),
     store,
     localCounters: openLocalCounters(now),
+    sandboxes,
     upstreams: config.upstreams,
     fetch: (url) =>
       Promise.reject(new Error(`it asks ${new URL(url).host}, and explain uses no network`)),
@@ -48,6 +51,7 @@ export async function openOfflineWorld(config: Config, cwd: string): Promise<Off
     },
     async close() {
       await Promise.allSettled(opened.splice(0).map((_, at, all) => all.at(-1 - at)!()))
+      await sandboxes.close()
       await store.close()
     },
   }

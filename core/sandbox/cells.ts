@@ -1,0 +1,146 @@
+import { Cell, CellError, type CellFailure } from './cell.ts'
+import type { Program } from './program.ts'
+
+/** Isolates of one script: one for calls that come after another, more where they wait for each other. */
+const MAX_CELLS = 4
+/** How long a call waits before another isolate is made. Milliseconds. */
+const PATIENCE_MS = 5
+/** How much a script may work on after its time until it counts as one that cannot be stopped. Milliseconds of CPU. */
+const GRACE_MS = 15
+/** How many times its time a call may take by the clock, once others have kept it from a processor. */
+const PATIENCE = 4
+
+/** A call, and how to answer it. */
+export interface CellCall {
+  readonly text: string
+  done(result: string): void
+  failed(failure: CellFailure): void
+}
+
+interface Running {
+  readonly call: CellCall
+  readonly until: number
+  /** What the process had worked when its time was over. */
+  overdueAt: number | undefined
+}
+
+interface Waiting {
+  readonly call: CellCall
+  readonly since: number
+  readonly patience: number
+}
+
+/** The isolates of one script. A call that fails takes its isolate with it, and a new one is made. */
+export class Cells {
+  readonly #program: Program
+  readonly #onLost: (call: CellCall | undefined) => void
+  readonly #idle: Cell[] = []
+  readonly #running = new Map<Cell, Running>()
+  readonly #queue: Waiting[] = []
+  #opening = 0
+  #isClosed = false
+
+  constructor(program: Program, onLost: (call: CellCall | undefined) => void) {
+    this.#program = program
+    this.#onLost = onLost
+  }
+
+  /** Makes the first isolate. Rejects where the script does not compile in it. */
+  async open(): Promise<void> {
+    this.#idle.push(await this.#openCell())
+  }
+
+  get isBusy(): boolean {
+    return this.#running.size > 0
+  }
+
+  run(call: CellCall): void {
+    const cell = this.#idle.pop()
+    if (cell !== undefined) return void this.#execute(cell, call, 1)
+    this.#wait(call, 1)
+  }
+
+  /** Looks for calls that cannot be stopped, and for those that have waited long enough for an isolate of their own. */
+  sweep(now: number, cpu: number): void {
+    for (const one of this.#running.values()) {
+      if (now < one.until) continue
+      one.overdueAt ??= cpu
+      // By what was worked, and not by the clock: a busy machine is nobody's fault here.
+      if (cpu - one.overdueAt > GRACE_MS * this.#running.size) this.#onLost(one.call)
+    }
+    const first = this.#queue[0]
+    if (first === undefined || now - first.since < PATIENCE_MS) return
+    if (this.#running.size + this.#opening < MAX_CELLS) void this.#more()
+  }
+
+  /** The call that has been running for the longest time. */
+  get oldest(): CellCall | undefined {
+    return this.#running.values().next().value?.call
+  }
+
+  close(): void {
+    this.#isClosed = true
+    for (const cell of [...this.#idle.splice(0), ...this.#running.keys()]) cell.dispose()
+  }
+
+  #wait(call: CellCall, patience: number): void {
+    this.#queue.push({ call, since: performance.now(), patience })
+    if (this.#running.size + this.#opening === 0) void this.#more()
+  }
+
+  async #execute(cell: Cell, call: CellCall, patience: number): Promise<void> {
+    const { timeoutMs } = this.#program.limits
+    const until = performance.now() + timeoutMs * patience
+    this.#running.set(cell, { call, until, overdueAt: undefined })
+    try {
+      const result = await cell.run(call.text, patience)
+      this.#running.delete(cell)
+      call.done(result)
+      this.#next(cell)
+    } catch (cause) {
+      this.#running.delete(cell)
+      cell.dispose()
+      const failure = failureOf(cause)
+      if (failure.kind === 'starved' && patience === 1) this.#wait(call, PATIENCE)
+      else call.failed(failure)
+      // Made at once, so that the next call does not wait for it.
+      if (this.#idle.length + this.#opening === 0) void this.#more()
+    }
+  }
+
+  #next(cell: Cell): void {
+    if (this.#isClosed) return cell.dispose()
+    const next = this.#queue.shift()
+    if (next === undefined) this.#idle.push(cell)
+    else void this.#execute(cell, next.call, next.patience)
+  }
+
+  async #more(): Promise<void> {
+    if (this.#isClosed) return
+    this.#opening++
+    try {
+      const cell = await this.#openCell()
+      this.#opening--
+      this.#next(cell)
+    } catch (cause) {
+      this.#opening--
+      for (const { call } of this.#queue.splice(0)) call.failed(failureOf(cause))
+    }
+  }
+
+  #openCell(): Promise<Cell> {
+    return Cell.open(this.#program, () => {
+      const now = performance.now()
+      const overdue = [...this.#running.values()].find(({ until }) => now > until)
+      this.#onLost(overdue?.call ?? this.oldest)
+    })
+  }
+}
+
+function failureOf(cause: unknown): CellFailure {
+  if (cause instanceof CellError) {
+    const { kind, message, trace } = cause
+    return { kind, message, trace }
+  }
+  return { kind: 'broken', message: String(cause), trace: '' }
+}

@@ -1,0 +1,75 @@
+import type { Script, ScriptUnit } from '../config/script.ts'
+import { guest, type GuestLimits } from './guest.ts'
+import { harden } from './harden.ts'
+
+/** What a script may cost. Memory and output in bytes and characters, time in milliseconds. */
+export interface ScriptLimits extends GuestLimits {
+  readonly timeoutMs: number
+  readonly memoryBytes: number
+}
+
+/** All that an isolate needs to run a script: texts and numbers, so that it can be sent. */
+export interface Program {
+  readonly units: readonly { readonly name: string; readonly text: string }[]
+  readonly imports: readonly (readonly number[])[]
+  readonly limits: ScriptLimits
+}
+
+/** What a script finds under these names. */
+const SEEN = [
+  'req',
+  'res',
+  'consumer',
+  'usage',
+  'vars',
+  'chunk',
+  'message',
+  'id',
+  'route',
+  'now',
+  'env',
+]
+const TOOLS = [
+  'deny',
+  'upstream',
+  'set',
+  'remove',
+  'drop',
+  'reply',
+  'close',
+  'log',
+  'hash',
+  'store',
+]
+
+/** Makes a checked script ready to be sent to an isolate. */
+export function programOf({ units }: Script, limits: ScriptLimits): Program {
+  return {
+    units: units.map((unit, index) => ({ name: `unit${index}`, text: textOf(unit) })),
+    imports: units.map(({ imports }) => imports.map(({ unit }) => unit)),
+    limits,
+  }
+}
+
+/** Columns before the text of a unit on its first line. */
+export function headLength(unit: ScriptUnit): number {
+  return headOf(unit).length
+}
+
+function textOf(unit: ScriptUnit): string {
+  const end = unit.exports === undefined ? '' : `;return ${unit.exports}`
+  return `${headOf(unit)}${unit.code}\n${end}}}})`
+}
+
+/** The names are bound in blocks around the text, so that it may have its own of the same name. */
+function headOf({ imports, exports }: ScriptUnit): string {
+  const names = exports === undefined ? [...SEEN, ...TOOLS] : ['log', 'hash']
+  const bound = imports.map(({ binding }, index) => `const ${binding}=$i[${index}];`).join('')
+  return `"use strict";(function($i,$t){const{${names.join(',')}}=$t;{${bound}{`
+}
+
+/** The text that hardens an isolate. */
+export const HARDEN = `"use strict";(${harden.toString()})()`
+
+/** The text of the function that makes a call's function of the units. */
+export const GUEST = `"use strict";(${guest.toString()})`

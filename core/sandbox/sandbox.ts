@@ -1,0 +1,236 @@
+import { formatPosition } from '../config/problems.ts'
+import { placeIn, type Script } from '../config/script.ts'
+import { StepFailure } from '../errors.ts'
+import { formatDuration } from '../kit/duration.ts'
+import type { Json, JsonObject } from '../kit/json.ts'
+import type { Logger, OpenScript, Sandbox, ScriptResult, ScriptSettings } from '../sdk.ts'
+import { Breaker } from './breaker.ts'
+import { CellError } from './cell.ts'
+import { canRunInline, InlineScript } from './inline.ts'
+import { loadIsolatedVm } from './isolated-vm.ts'
+import { ScriptProcesses } from './processes.ts'
+import { headLength, type Program, programOf } from './program.ts'
+
+/** Characters of one line of `log`, writes to the store in one call, and characters of one value there. */
+const LINE_LENGTH = 1_000
+const MAX_WRITES = 16
+const VALUE_LENGTH = 65_536
+
+/** How the calls of scripts ended, as metrics have it. */
+export type ScriptOutcome = 'ok' | 'failed' | 'timeout' | 'memory' | 'off'
+
+/** What is told of scripts while they run. */
+export interface ScriptListener {
+  readonly log: Logger
+  readonly now: () => number
+  called(outcome: ScriptOutcome): void
+  switched(isOff: boolean): void
+}
+
+/** A script as operators see it. */
+export interface ScriptState {
+  readonly step: string
+  readonly sandbox: 'process' | 'inline'
+  readonly isOff: boolean
+  /** Failures in a row. */
+  readonly failures: number
+}
+
+/** All scripts of a gateway. The processes begin with the first script and end with the last. */
+export class Sandboxes {
+  readonly #processes: ScriptProcesses
+  readonly #open = new Set<LiveScript>()
+
+  constructor(log: Logger, onDeath?: () => void) {
+    this.#processes = new ScriptProcesses(log, onDeath)
+  }
+
+  /** The sandbox of one step. */
+  for(step: string, listener: ScriptListener): Sandbox {
+    return {
+      open: async (script, settings) => {
+        const live = new LiveScript(step, script, settings, listener, this.#processes, () =>
+          this.#open.delete(live),
+        )
+        await live.open()
+        this.#open.add(live)
+        return live
+      },
+    }
+  }
+
+  get pids(): readonly number[] {
+    return this.#processes.pids
+  }
+
+  states(): readonly ScriptState[] {
+    return [...this.#open].map((script) => script.state)
+  }
+
+  async close(): Promise<void> {
+    for (const script of this.#open) script.close()
+    await this.#processes.close()
+  }
+}
+
+/** Runs the texts of one script somewhere. */
+interface Runner {
+  run(text: string): string | Promise<string>
+  close(): void
+}
+
+class LiveScript implements OpenScript {
+  readonly #step: string
+  readonly #script: Script
+  readonly #settings: ScriptSettings
+  readonly #listener: ScriptListener
+  readonly #processes: ScriptProcesses
+  readonly #breaker: Breaker
+  readonly #onClose: () => void
+  #runner: Runner | undefined
+
+  constructor(
+    step: string,
+    script: Script,
+    settings: ScriptSettings,
+    listener: ScriptListener,
+    processes: ScriptProcesses,
+    onClose: () => void,
+  ) {
+    this.#step = step
+    this.#script = script
+    this.#settings = settings
+    this.#listener = listener
+    this.#processes = processes
+    this.#onClose = onClose
+    this.#breaker = new Breaker(settings.breaker, listener.now, (isOff) => this.#switch(isOff))
+  }
+
+  get state(): ScriptState {
+    const { isOff, failures } = this.#breaker
+    return { step: this.#step, sandbox: this.#settings.sandbox, isOff, failures }
+  }
+
+  async open(): Promise<void> {
+    const { sandbox, timeoutMs, memoryBytes, output, lines } = this.#settings
+    const program = programOf(this.#script, {
+      timeoutMs,
+      memoryBytes,
+      output,
+      lines,
+      lineLength: LINE_LENGTH,
+      writes: MAX_WRITES,
+      valueLength: VALUE_LENGTH,
+    })
+    this.#runner = sandbox === 'inline' ? await openInline(program) : await this.#inProcess(program)
+  }
+
+  async #inProcess(program: Program): Promise<Runner> {
+    // Found wrong here, and not by a process that does not start.
+    loadIsolatedVm()
+    const processes = this.#processes
+    const subject = await processes.load(program)
+    return {
+      run: (text) => processes.run(subject, text),
+      close: () => processes.forget(subject),
+    }
+  }
+
+  run(head: JsonObject, body?: Json, answer?: Json): ScriptResult | Promise<ScriptResult> {
+    if (!this.#breaker.admits()) {
+      this.#listener.called('off')
+      throw new StepFailure(
+        'SCRIPT_FAILED',
+        `it failed ${this.#settings.breaker.failures} times in a row and is switched off for a while`,
+      )
+    }
+    let result: string | Promise<string>
+    try {
+      result = this.#runner!.run(textOf(head, body, answer))
+    } catch (cause) {
+      throw this.#broken(cause)
+    }
+    if (typeof result === 'string') return this.#read(result)
+    return result.then(
+      (text) => this.#read(text),
+      (cause: unknown) => {
+        throw this.#broken(cause)
+      },
+    )
+  }
+
+  close(): void {
+    this.#onClose()
+    this.#runner?.close()
+    this.#runner = undefined
+  }
+
+  #read(text: string): ScriptResult {
+    const end = text.indexOf('\n')
+    const head = JSON.parse(end === -1 ? text : text.slice(0, end)) as JsonObject & Failed
+    if (head.failed === undefined) {
+      this.#breaker.succeeded()
+      this.#listener.called('ok')
+      const body = end === -1 ? undefined : (JSON.parse(text.slice(end + 1)) as Json)
+      return { head, body }
+    }
+    this.#breaker.failed()
+    this.#listener.called('failed')
+    const { message, stack } = head.failed
+    throw new StepFailure('SCRIPT_FAILED', `${this.#placeOf(stack)}: ${message}`)
+  }
+
+  #broken(cause: unknown): StepFailure {
+    if (!(cause instanceof CellError)) return new StepFailure('SCRIPT_FAILED', String(cause))
+    const { kind, trace, message } = cause
+    this.#breaker.failed()
+    const isLate = kind === 'timeout' || kind === 'starved'
+    this.#listener.called(isLate ? 'timeout' : kind === 'memory' ? 'memory' : 'failed')
+    const place = this.#placeOf(trace)
+    if (!isLate) return new StepFailure('SCRIPT_FAILED', `${place}: ${message}`)
+    const limit = formatDuration(this.#settings.timeoutMs)
+    return new StepFailure('SCRIPT_TIMEOUT', `${place}: it took longer than ${limit}`)
+  }
+
+  /** The place of the innermost line of the script that V8 names. */
+  #placeOf(trace: string): string {
+    const { units } = this.#script
+    const [, unit, line, column] = /\bunit(\d+):(\d+):(\d+)/.exec(trace) ?? []
+    const found = units[Number(unit ?? units.length - 1)] ?? units.at(-1)!
+    if (unit === undefined) return formatPosition(found.place)
+    const before = line === '1' ? headLength(found) : 0
+    return formatPosition(placeIn(found, Number(line), Math.max(1, Number(column) - before)))
+  }
+
+  #switch(isOff: boolean): void {
+    const { log } = this.#listener
+    const { failures, pauseMs } = this.#settings.breaker
+    if (isOff) {
+      log.error('script switched off', { failures, pause: formatDuration(pauseMs) })
+    } else log.info('script switched on again')
+    this.#listener.switched(isOff)
+  }
+}
+
+interface Failed {
+  readonly failed?: { readonly message: string; readonly stack: string }
+}
+
+async function openInline(program: Program): Promise<Runner> {
+  loadIsolatedVm()
+  if (!canRunInline()) {
+    throw new Error(
+      'sandbox: inline needs a Node that was started with --no-node-snapshot: restart the gateway, whose command sees to it',
+    )
+  }
+  const script = new InlineScript(program)
+  await script.open()
+  return script
+}
+
+function textOf(head: JsonObject, body: Json | undefined, answer: Json | undefined): string {
+  const text = JSON.stringify(head)
+  if (body === undefined && answer === undefined) return text
+  const first = body === undefined ? '' : JSON.stringify(body)
+  return answer === undefined ? `${text}\n${first}` : `${text}\n${first}\n${JSON.stringify(answer)}`
+}

@@ -1,0 +1,98 @@
+/**
+ * The process that scripts run in. It has nothing but isolates: no environment, no network that it would use, no file
+ * that it would write. It ends when its gateway does, and when a script cannot be stopped in another way.
+ */
+import { writeSync } from 'node:fs'
+import process from 'node:process'
+import type { CellCall, Cells } from './cells.ts'
+import type { CellFailure } from './cell.ts'
+import { encodeFrame, FRAME, type Frame, FrameReader, FrameWriter } from './frames.ts'
+import type { Program } from './program.ts'
+
+/** How often calls that run are looked at, and after how many quiet looks that ends. */
+const SWEEP_MS = 5
+const QUIET_SWEEPS = 200
+/** Memory of the whole process beyond which the call that has run longest is taken to be at fault. Bytes. */
+const MAX_RSS = 1024 ** 3
+
+const { Cells: CellsOf } = await import('./cells.ts')
+const programs = new Map<number, { readonly cells: Cells; readonly ready: Promise<void> }>()
+const writer = new FrameWriter((bytes) => void process.stdout.write(bytes))
+let sweeping: NodeJS.Timeout | undefined
+let quiet = 0
+
+const reader = new FrameReader(take)
+process.stdin.on('data', (piece: Buffer) => reader.push(piece))
+process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL'))
+// The gateway is gone: there is nobody to tell.
+process.stdout.on('error', () => process.kill(process.pid, 'SIGKILL'))
+
+function take({ kind, id, subject, text }: Frame): void {
+  switch (kind) {
+    case FRAME.load:
+      return load(subject, JSON.parse(text) as Program)
+    case FRAME.call:
+      return call(id, subject, text)
+    case FRAME.forget:
+      programs.get(subject)?.cells.close()
+      programs.delete(subject)
+  }
+}
+
+function load(subject: number, program: Program): void {
+  const cells = new CellsOf(program, lost)
+  const ready = cells.open()
+  programs.set(subject, { cells, ready })
+  ready.then(
+    () => writer.send(FRAME.loaded, 0, subject, ''),
+    (cause: unknown) => writer.send(FRAME.loaded, 0, subject, (cause as Error).message),
+  )
+}
+
+interface Call extends CellCall {
+  readonly id: number
+}
+
+function call(id: number, subject: number, text: string): void {
+  const one: Call = {
+    id,
+    text,
+    done: (result) => writer.send(FRAME.result, id, subject, result),
+    failed: (failure) => writer.send(FRAME.failed, id, subject, JSON.stringify(failure)),
+  }
+  const program = programs.get(subject)
+  const unknown = () => one.failed({ kind: 'broken', message: 'it is not loaded', trace: '' })
+  if (program === undefined) return unknown()
+  program.ready.then(() => program.cells.run(one), unknown)
+  quiet = 0
+  sweeping ??= setInterval(sweep, SWEEP_MS)
+}
+
+function sweep(): void {
+  const now = performance.now()
+  const { user, system } = process.cpuUsage()
+  const cpu = (user + system) / 1_000
+  let isBusy = false
+  for (const { cells } of programs.values()) {
+    cells.sweep(now, cpu)
+    isBusy ||= cells.isBusy
+  }
+  if (isBusy && process.memoryUsage.rss() > MAX_RSS) {
+    const all = [...programs.values()].flatMap(({ cells }) => cells.oldest ?? [])
+    lost(all[0], 'memory')
+  }
+  quiet = isBusy ? 0 : quiet + 1
+  if (quiet < QUIET_SWEEPS) return
+  clearInterval(sweeping)
+  sweeping = undefined
+}
+
+/** Ends the process: one of its isolates cannot be stopped. Results that are ready go first. */
+function lost(one: CellCall | undefined, kind: CellFailure['kind'] = 'timeout'): void {
+  writer.flush()
+  const message = kind === 'memory' ? 'it ran out of memory' : 'it ran out of time'
+  const failure: CellFailure = { kind, message, trace: '' }
+  const id = (one as Call | undefined)?.id ?? 0
+  writeSync(1, encodeFrame(FRAME.lost, id, 0, JSON.stringify(failure)))
+  process.kill(process.pid, 'SIGKILL')
+}

@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { ScriptProcesses } from '#core/sandbox/processes.ts'
+import type { Logger } from '#core/sdk.ts'
+import { call, program } from './programs.ts'
+
+const silent = () => undefined
+const log: Logger = { debug: silent, info: silent, warn: silent, error: silent }
+
+/** Takes a few milliseconds, so that a kill finds it at work. */
+const SLOW = `
+  const end = Date.now() + 30
+  while (Date.now() < end) {}
+  vars.n = req.body.n
+`
+/** One operation that V8 does not interrupt. */
+const STUCK = 'let n = 2n; for (;;) n = n ** 2n'
+
+let processes: ScriptProcesses
+let slow: number
+let quick: number
+let stuck: number
+
+beforeAll(async () => {
+  processes = new ScriptProcesses(log)
+  quick = await processes.load(program('vars.n = req.body.n'))
+  // Far more time than it needs: other tests run beside this one.
+  slow = await processes.load(program(SLOW, { timeoutMs: 2_000 }))
+  stuck = await processes.load(program(STUCK))
+})
+afterAll(() => processes.close())
+
+/** Waits until there is a worker and a spare. */
+async function standBy(): Promise<number> {
+  await vi.waitFor(() => expect(processes.pids).toHaveLength(2), { timeout: 10_000 })
+  await processes.run(quick, call())
+  return processes.pids[0]!
+}
+
+const said = async (subject: number, n: number) => {
+  const { vars } = JSON.parse(await processes.run(subject, call({ n }))) as { vars: { n: number } }
+  return vars.n
+}
+
+describe('the processes of scripts', () => {
+  it('answer many calls at once, each with its own result', async () => {
+    await standBy()
+    const numbers = Array.from({ length: 500 }, (_, n) => n)
+    expect(await Promise.all(numbers.map((n) => said(quick, n)))).toEqual(numbers)
+  })
+
+  it('lose nothing when one is killed: its calls go to the spare', async () => {
+    const pid = await standBy()
+    const calls = Array.from({ length: 8 }, (_, n) => said(slow, n))
+    process.kill(pid, 'SIGKILL')
+    expect(await Promise.all(calls)).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+    expect(processes.pids[0]).not.toBe(pid)
+  })
+
+  it('kill a worker whose script cannot be stopped: that call is lost, and no other', async () => {
+    const pid = await standBy()
+    const started = performance.now()
+    const outcome = processes.run(stuck, call()).catch((cause: unknown) => cause)
+    const others = Array.from({ length: 8 }, (_, n) => said(slow, n))
+    expect(await outcome).toMatchObject({ name: 'CellError', kind: 'timeout' })
+    expect(performance.now() - started).toBeLessThan(2_000)
+    expect(await Promise.all(others)).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+    expect(processes.pids).not.toContain(pid)
+  })
+
+  it('kill a worker that says nothing any more', async () => {
+    const pid = await standBy()
+    process.kill(pid, 'SIGSTOP')
+    expect(await said(quick, 7)).toBe(7)
+    expect(processes.pids).not.toContain(pid)
+  })
+
+  it('give up a call that takes one worker after another with it', async () => {
+    const pid = await standBy()
+    const outcome = processes.run(slow, call()).catch((cause: unknown) => cause)
+    const killed = new Set<number>()
+    const killing = vi.waitUntil(
+      () => {
+        const [active] = processes.pids
+        if (active !== undefined && !killed.has(active)) {
+          killed.add(active)
+          process.kill(active, 'SIGKILL')
+        }
+        return killed.size === 3
+      },
+      { interval: 1, timeout: 10_000 },
+    )
+    expect(await outcome).toMatchObject({ kind: 'broken', message: 'its process ended' })
+    await killing
+    expect(killed).toContain(pid)
+  })
+
+  it('say what does not compile', async () => {
+    const bad = program('vars.n = 1')
+    const broken = { ...bad, units: [{ name: 'unit0', text: '(function(' }] }
+    await expect(processes.load(broken)).rejects.toThrow('Unexpected end of input')
+  })
+
+  it('have nothing of the environment', async () => {
+    const names = await processes.load(program('vars.x = typeof process + typeof require'))
+    expect(await processes.run(names, call())).toContain('"x":"undefinedundefined"')
+  })
+
+  it('end when they are closed, with what is under way', async () => {
+    const own = new ScriptProcesses(log)
+    const subject = await own.load(program(SLOW))
+    const outcome = own.run(subject, call()).catch((cause: unknown) => cause)
+    const pids = [...own.pids]
+    await own.close()
+    expect(await outcome).toMatchObject({ message: 'the sandbox was closed' })
+    for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+  })
+})
