@@ -9,6 +9,7 @@ const LOADERS: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
   logging: () => import('./logging/logging.ts'),
   rateLimiting: () => import('./rateLimiting/rateLimiting.ts'),
   retryPolicy: () => import('./retryPolicy/retryPolicy.ts'),
+  script: () => import('./script/script.ts'),
   transformers: () => import('./transformers/transformers.ts'),
 }
 

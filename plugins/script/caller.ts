@@ -1,0 +1,129 @@
+import {
+  type ExchangeView,
+  type Host,
+  type Json,
+  type JsonObject,
+  type KeyValue,
+  type OpenScript,
+  type Script,
+  type ScriptResult,
+  type ScriptSettings,
+  StepFailure,
+} from '#core/sdk.ts'
+
+/** Keys of the store that one call may read. */
+const MAX_READS = 8
+/** How long a value is kept where the script does not say, and at most. Milliseconds. */
+const TTL_MS = 3_600_000
+const MAX_TTL_MS = 30 * 86_400_000
+
+/** Calls a script, and does for it what it cannot do in there: read the store, write to it, write to the log. */
+export class Caller {
+  readonly #host: Host
+  readonly #script: OpenScript
+  readonly #store: KeyValue
+
+  private constructor(host: Host, script: OpenScript, store: KeyValue) {
+    this.#host = host
+    this.#script = script
+    this.#store = store
+  }
+
+  static async open(
+    script: Script,
+    host: Host,
+    store: string,
+    settings: ScriptSettings,
+  ): Promise<Caller> {
+    return new Caller(host, await host.sandbox.open(script, settings), host.store.keyValue(store))
+  }
+
+  /** Runs the script on a view and turns what it says into a patch. No promise where none is needed. */
+  call<P>(
+    exchange: ExchangeView,
+    view: JsonObject,
+    body: Json | undefined,
+    answer: Json | undefined,
+    toPatch: (result: ScriptResult) => P,
+  ): P | Promise<P> {
+    const result = this.#script.run(view, body, answer)
+    const finish = (one: ScriptResult) => this.#finish(exchange, one, toPatch)
+    const goOn = (one: ScriptResult) =>
+      one.head['wants'] === undefined
+        ? finish(one)
+        : this.#withStore(view, body, answer, one).then(finish)
+    return result instanceof Promise ? result.then(goOn) : goOn(result)
+  }
+
+  close(): void {
+    this.#script.close()
+  }
+
+  /**
+   * A script that asks for a key of the store ends there, and runs again from its beginning with the value at hand:
+   * that is what lets it be synchronous. It is pure, so the second run comes to the same place.
+   */
+  async #withStore(
+    view: JsonObject,
+    body: Json | undefined,
+    answer: Json | undefined,
+    first: ScriptResult,
+  ): Promise<ScriptResult> {
+    const values: JsonObject = {}
+    let result = first
+    for (let reads = 0; result.head['wants'] !== undefined; reads++) {
+      if (reads === MAX_READS) {
+        throw new StepFailure('SCRIPT_FAILED', `it reads more than ${MAX_READS} keys of the store`)
+      }
+      const key = result.head['wants'] as string
+      values[key] = (await this.#store.get(key)) ?? null
+      result = await this.#script.run({ ...view, store: values }, body, answer)
+    }
+    return result
+  }
+
+  #finish<P>(
+    exchange: ExchangeView,
+    result: ScriptResult,
+    toPatch: (result: ScriptResult) => P,
+  ): P | Promise<P> {
+    const { lines = [], dropped = 0, writes = [] } = result.head as JsonObject & Said
+    for (const line of lines) this.#host.log.info('script says', { id: exchange.id, line })
+    if (dropped > 0)
+      this.#host.log.warn('script says more than it may', { id: exchange.id, dropped })
+    const patch = toPatch(result)
+    if (writes.length === 0) return patch
+    // The next request may ask for it at once.
+    return this.#write(writes).then(() => patch)
+  }
+
+  async #write(writes: readonly Write[]): Promise<void> {
+    for (const { key, text, ttl } of writes) {
+      if (text === undefined) await this.#store.delete(key)
+      else await this.#store.set(key, JSON.parse(text) as Json, ttlOf(ttl))
+    }
+  }
+}
+
+interface Said {
+  readonly lines?: string[]
+  readonly dropped?: number
+  readonly writes?: Write[]
+}
+
+interface Write {
+  readonly key: string
+  /** The value as JSON; absent where the key is removed. */
+  readonly text?: string
+  /** Milliseconds. */
+  readonly ttl?: number | null
+}
+
+function ttlOf(ttl: number | null | undefined): number {
+  if (ttl === null || ttl === undefined) return TTL_MS
+  if (typeof ttl === 'number' && ttl >= 1 && ttl <= MAX_TTL_MS) return ttl
+  throw new StepFailure(
+    'SCRIPT_FAILED',
+    `store.set takes a ttl from 1 ms to 30 days, got ${JSON.stringify(ttl)}`,
+  )
+}

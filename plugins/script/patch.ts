@@ -1,0 +1,128 @@
+import {
+  type Denial,
+  type JsonObject,
+  type RequestPatch,
+  type ResponsePatch,
+  type ScriptResult,
+  StepFailure,
+} from '#core/sdk.ts'
+
+/** What comes out of a script, as it was put together inside. Nothing of it is believed without a look. */
+interface Head extends JsonObject {
+  deny?: { status: number; message: string }
+}
+
+/** What a script made of a request. Throws a StepFailure for what a gateway cannot do. */
+export function requestPatch(
+  { head, body }: ScriptResult,
+  upstreams: readonly string[],
+): RequestPatch | undefined {
+  const deny = denialOf(head)
+  if (deny !== undefined) return { deny }
+  const { upstream, path, query, headers, vars } = head as Head
+  if (typeof upstream === 'string' && !upstreams.includes(upstream)) {
+    throw failure(`there is no upstream ${JSON.stringify(upstream)}`)
+  }
+  return compact({
+    upstream: textOr(upstream),
+    path: pathOf(path),
+    query: textsOf(query, 'query'),
+    headers: headersOf(headers, 'req'),
+    vars: mapOr(vars),
+    body,
+  })
+}
+
+/** What a script made of an answer. */
+export function responsePatch({ head, body }: ScriptResult): ResponsePatch | undefined {
+  const deny = denialOf(head)
+  if (deny !== undefined) return { deny }
+  const { status, headers, vars } = head as Head
+  if (status !== undefined && !isStatus(status)) {
+    throw failure(`${JSON.stringify(status)} is no status of an answer`)
+  }
+  return compact({
+    status: typeof status === 'number' ? status : undefined,
+    headers: headersOf(headers, 'res'),
+    vars: mapOr(vars),
+    body,
+  })
+}
+
+function denialOf(head: JsonObject): Denial | undefined {
+  const { deny } = head as Head
+  return deny === undefined ? undefined : { status: deny.status, message: deny.message }
+}
+
+/** A patch without what stays as it is; undefined where all does. */
+function compact<T extends object>(
+  patch: T,
+): { [K in keyof T]?: Exclude<T[K], undefined> } | undefined {
+  const entries = Object.entries(patch).filter(([, value]) => value !== undefined)
+  return entries.length === 0
+    ? undefined
+    : (Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> })
+}
+
+/** RFC 9110 §15: three digits. What is below 200 is not an answer. */
+function isStatus(status: unknown): boolean {
+  return Number.isInteger(status) && (status as number) >= 200 && (status as number) <= 599
+}
+
+/** A path as the listener would accept it: nothing that a reader of the next hop might take for something else. */
+function pathOf(path: unknown): string | undefined {
+  if (path === undefined) return undefined
+  const isGood =
+    typeof path === 'string' &&
+    /^\/[^\s?#\\\p{C}]*$/u.test(path) &&
+    !/\/\/|\/\.{1,2}(?:\/|$)/.test(path)
+  if (!isGood) throw failure(`${JSON.stringify(path)} is no path`)
+  return path as string
+}
+
+/** Fields that say how a message is framed or where it goes: the kernel's own. RFC 9110 §7.6.1. */
+const FRAMING =
+  /^(?:connection|content-length|host|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade)$/
+/** RFC 9110 §5.6.2 and §5.5. */
+const NAME = /^[!#$%&'*+.^_`|~\dA-Za-z-]+$/
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+
+function headersOf(
+  headers: unknown,
+  root: 'req' | 'res',
+): Record<string, string | null> | undefined {
+  const texts = textsOf(headers, `${root}.headers`)
+  for (const [name, value] of Object.entries(texts ?? {})) {
+    const place = `${root}.headers[${JSON.stringify(name)}]`
+    if (!NAME.test(name)) throw failure(`${place}: that is no name of a header field`)
+    if (FRAMING.test(name.toLowerCase())) throw failure(`${place} is set by the gateway`)
+    if (value !== null && !VALUE.test(value)) {
+      throw failure(`${place} has a character that a header field cannot carry`)
+    }
+  }
+  return texts
+}
+
+/** A map of texts; numbers and booleans are written as text, null removes. */
+function textsOf(map: unknown, place: string): Record<string, string | null> | undefined {
+  if (map === undefined) return undefined
+  const texts: Record<string, string | null> = {}
+  for (const [name, value] of Object.entries(map as object)) {
+    if (value === null) texts[name] = null
+    else if (typeof value === 'object') throw failure(`${place}.${name} is not text`)
+    else texts[name] = String(value)
+  }
+  return texts
+}
+
+function textOr(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
+
+function mapOr(value: unknown): JsonObject | undefined {
+  return typeof value === 'object' && value !== null ? (value as JsonObject) : undefined
+}
+
+function failure(message: string): StepFailure {
+  return new StepFailure('SCRIPT_FAILED', message)
+}
