@@ -9,6 +9,7 @@ import { MetricRegistry } from '../../kernel/metrics.ts'
 import type { Json } from '../../kit/json.ts'
 import { parsePathPattern } from '../../kit/path-pattern.ts'
 import type { AdminRoute } from '../../sdk.ts'
+import { Sandboxes } from '../../sandbox/sandbox.ts'
 import { openLocalCounters, openStore } from '../../store/open.ts'
 import { catalog } from '../catalog.ts'
 import type { Terminal } from '../command.ts'
@@ -77,6 +78,7 @@ async function onStore(
     events: new EventBus(log),
     store,
     localCounters: openLocalCounters(now),
+    sandboxes: new Sandboxes(log),
     upstreams: new Map(),
     fetch: () => Promise.reject(new Error('the command asks nothing of the network')),
     folder: dirname(resolve(cwd, config.file)),
