@@ -1,5 +1,5 @@
 import type Koa from 'koa'
-import type { ClientDialect, Usage, WireDialect } from './dialects/dialect.ts'
+import type { ClientDialect, TextKind, Usage, WireDialect } from './dialects/dialect.ts'
 import type { ErrorCode, GatewayError } from './errors.ts'
 import type { ByteSource } from './kit/byte-source.ts'
 import type { Json, JsonObject } from './kit/json.ts'
@@ -175,6 +175,34 @@ export interface Chunk {
   readonly json: Json | undefined
   /** True for a plain answer, seen as one chunk. */
   readonly isWhole: boolean
+  /** What the model says in this chunk, whatever the dialect; undefined where it says nothing. */
+  readonly text: string | undefined
+  /** Every text in this chunk, also what the model thinks and hands to tools. */
+  readonly texts: readonly Text[]
+}
+
+/** A text in a chunk or message, as the step before has left it. */
+export interface Text {
+  /** What was held back of it before, and what has come. */
+  readonly text: string
+  /**
+   * `text` and `refusal` are said, `reasoning` is thought, `arguments` (JSON) go to a tool, a `quote` repeats what was
+   * said. Where no LLM API is spoken, each text in the JSON is a `field`.
+   */
+  readonly kind: TextKind
+  /** Which alternative it belongs to, where the client asked for several. */
+  readonly choice: number
+  /** The character that went before it; empty at its beginning. */
+  readonly before: string
+  /** True where nothing more of it comes: nothing can be held back any further. */
+  readonly isLast: boolean
+}
+
+/** What takes the place of a text. */
+export interface NewText {
+  readonly text: string
+  /** Held back: it comes again at the beginning of the next piece of the same text, at the latest where that ends. */
+  readonly hold?: string
 }
 
 /** What a `chunk` hook may return: nothing (pass it on), null (drop it), what takes its place, or a refusal. */
@@ -185,11 +213,20 @@ export interface Refusal {
   readonly deny: Denial
 }
 
-/** A chunk to send: text, or JSON that is written as text. */
+/**
+ * A chunk to send: text, JSON that is written as text, or the chunk as it is with other texts in it. Events that repeat
+ * a text, such as `response.completed`, follow by themselves.
+ */
 export interface NewChunk {
   readonly event?: string
   readonly data?: string
   readonly json?: Json
+  /** Takes the place of `text`; what it says in several parts is put into the first. */
+  readonly text?: string
+  /** With `text`: what is held back of it. */
+  readonly hold?: string
+  /** Take the places of `texts`, one by one; null leaves one as it is. With `json`, which has the same shape, they are put into that. */
+  readonly texts?: readonly (string | NewText | null)[]
 }
 
 /** One WebSocket message, put together from its frames. */
@@ -199,6 +236,10 @@ export interface Message {
   /** The text; base64 where the message is binary. */
   readonly data: string
   readonly json: Json | undefined
+  /** What is said in this message: by the model, in events of a known API, else the message itself where it isn't JSON. */
+  readonly text: string | undefined
+  /** Every text in this message. */
+  readonly texts: readonly Text[]
 }
 
 /** What a `message` hook may return: nothing (pass it on), null (drop it), what takes its place, an answer, or an end. */
@@ -215,10 +256,13 @@ export type MessagePatch =
       readonly deny?: Denial
     })
 
-/** A message to send: text, or JSON that is written as text; base64 where it is binary. */
+/** A message to send: text, JSON that is written as text, or the message with other texts in it; base64 where it is binary. */
 export interface NewMessage {
   readonly data?: string
   readonly json?: Json
+  readonly text?: string
+  readonly hold?: string
+  readonly texts?: readonly (string | NewText | null)[]
   /** As the message that it stands for, where it is left out; text where it is JSON, or a reply. */
   readonly isBinary?: boolean
 }

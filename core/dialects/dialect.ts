@@ -32,6 +32,12 @@ export type UpstreamDialect = (typeof UPSTREAM_DIALECTS)[number]
 /** A wire format in which requests go over the wire to an upstream. */
 export type WireDialect = Exclude<UpstreamDialect, 'demo'>
 
+/**
+ * What a text is: what a model says (`text`, `refusal`), thinks (`reasoning`), hands to a tool (`arguments`, JSON as
+ * text) or repeats of what it said (`quote`); or, where no LLM API is spoken, any text in the JSON (`field`).
+ */
+export type TextKind = 'text' | 'refusal' | 'reasoning' | 'arguments' | 'quote' | 'field'
+
 /** One known endpoint of an API, such as chat completions. */
 export interface Endpoint {
   readonly method: 'GET' | 'POST' | 'DELETE'

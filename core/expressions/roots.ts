@@ -72,9 +72,23 @@ const USAGE: Record<keyof Usage, Field> = {
   isEstimated: TOKENS,
 }
 
-const CHUNK: Record<keyof Chunk, Field> = { event: ANY, data: ANY, json: ANY, isWhole: ANY }
+const CHUNK: Record<keyof Chunk, Field> = {
+  event: ANY,
+  data: ANY,
+  json: ANY,
+  isWhole: ANY,
+  text: ANY,
+  texts: ANY,
+}
 
-const MESSAGE: Record<keyof Message, Field> = { from: ANY, isBinary: ANY, data: ANY, json: ANY }
+const MESSAGE: Record<keyof Message, Field> = {
+  from: ANY,
+  isBinary: ANY,
+  data: ANY,
+  json: ANY,
+  text: ANY,
+  texts: ANY,
+}
 
 /**
  * Roots whose first level is fixed by exchange.ts. That level may be getters of a class, so it is read as plain

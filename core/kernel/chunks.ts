@@ -1,6 +1,7 @@
-import type { Chunk, NewChunk } from '../exchange.ts'
+import type { Chunk, NewChunk, Text } from '../exchange.ts'
 import { type Json, jsonOf } from '../kit/json.ts'
 import { formatEvent } from '../kit/sse.ts'
+import { saidIn, type Shown, type TextStage, type Written } from './text-stage.ts'
 
 /** How a streamed answer is cut into chunks. `lines`: JSON by line; `text`: as it arrives, at whole characters. */
 export type Framing = 'events' | 'lines' | 'text'
@@ -14,20 +15,59 @@ export interface Piece {
   readonly isComment: boolean
 }
 
+/** A chunk on its way. Its texts are those that the step which is shown it is to see. */
+export abstract class LiveChunk implements Chunk {
+  abstract readonly event: string
+  abstract readonly data: string
+  abstract readonly json: Json | undefined
+  abstract readonly isWhole: boolean
+  /** The block of text that ends with it, though its JSON does not say so. */
+  last: string | undefined
+  #stage: TextStage | undefined
+  #shown: Shown | undefined
+
+  /** Called before each step that is shown it. */
+  enter(stage: TextStage): void {
+    this.#stage = stage
+    this.#shown = undefined
+  }
+
+  /** True once the step has looked at its texts. */
+  get isRead(): boolean {
+    return this.#shown !== undefined
+  }
+
+  get shown(): Shown {
+    this.#shown ??= this.#stage!.shown(this)
+    return this.#shown
+  }
+
+  get texts(): readonly Text[] {
+    return this.shown.texts
+  }
+
+  get text(): string | undefined {
+    return saidIn(this.texts)
+  }
+}
+
 /** A chunk that can be sent. */
-export interface SentChunk extends Chunk {
-  readonly raw: Buffer
+export abstract class SentChunk extends LiveChunk {
+  abstract readonly raw: Buffer
 }
 
 /** A chunk as the upstream sent it. */
-export class ReceivedChunk implements SentChunk {
+export class ReceivedChunk extends SentChunk {
   readonly isWhole = false
   readonly #piece: Piece
   #json: Json | undefined
-  #isParsed = false
+  #isParsed: boolean
 
-  constructor(piece: Piece) {
+  constructor(piece: Piece, framing: Framing) {
+    super()
     this.#piece = piece
+    // Text is cut anywhere: what looks like JSON in it is a coincidence.
+    this.#isParsed = framing === 'text'
   }
 
   get event(): string {
@@ -52,7 +92,7 @@ export class ReceivedChunk implements SentChunk {
 }
 
 /** A plain answer as the steps have left it. */
-export class WholeChunk implements Chunk {
+export class WholeChunk extends LiveChunk {
   readonly event = 'message'
   readonly data: string
   readonly isWhole = true
@@ -60,6 +100,7 @@ export class WholeChunk implements Chunk {
   #isParsed = false
 
   constructor(data: string) {
+    super()
     this.data = data
   }
 
@@ -73,18 +114,19 @@ export class WholeChunk implements Chunk {
 }
 
 /** A chunk that a hook made. */
-export class MadeChunk implements SentChunk {
+export class MadeChunk extends SentChunk {
   readonly event: string
   readonly isWhole: boolean
-  readonly #made: NewChunk
+  readonly #made: Pick<NewChunk, 'data' | 'json'>
   readonly #framing: Framing
   #data: string | undefined
 
-  /** `event` is what it is called where the hook did not say. */
-  constructor(made: NewChunk, event: string, framing: Framing, isWhole = false) {
+  constructor({ event, last, ...made }: Written, framing: Framing, isWhole = false) {
+    super()
     this.#made = made
     this.#framing = framing
-    this.event = made.event ?? event
+    this.event = event
+    this.last = last
     this.isWhole = isWhole
   }
 
@@ -94,7 +136,8 @@ export class MadeChunk implements SentChunk {
   }
 
   get json(): Json | undefined {
-    return this.#made.data === undefined ? this.#made.json : jsonOf(this.#made.data)
+    if (this.#made.data === undefined) return this.#made.json
+    return this.#framing === 'text' && !this.isWhole ? undefined : jsonOf(this.#made.data)
   }
 
   get raw(): Buffer {

@@ -2,14 +2,17 @@ import type { UsageReader } from '../dialects/dialect.ts'
 import type { FrameEdit } from '../dialects/same-dialect.ts'
 import { streamEndOf } from '../dialects/stream-end.ts'
 import { GatewayError } from '../errors.ts'
-import type { Chunk, ChunkPatch, NewChunk } from '../exchange.ts'
+import { TEXT_FORMATS } from '../dialects/texts/index.ts'
+import type { Chunk, ChunkPatch } from '../exchange.ts'
 import type { ByteSink, ByteSource } from '../kit/byte-source.ts'
 import { Line, LineParser } from '../kit/lines.ts'
 import { Frame, SseParser } from '../kit/sse.ts'
 import { TextParser, TextPiece } from '../kit/text-pieces.ts'
 import { type Framing, MadeChunk, type Piece, ReceivedChunk, type SentChunk } from './chunks.ts'
 import type { LiveExchange } from './exchange.ts'
-import { denied, type LiveStep, stepFailed } from './step.ts'
+import { flushed, patched } from './patched.ts'
+import { type LiveStep, stepFailed } from './step.ts'
+import { TextStage, type Written } from './text-stage.ts'
 
 /** What a pipe needs. */
 export interface PipeOptions {
@@ -32,6 +35,8 @@ export interface PipeOptions {
 interface Job {
   readonly chunk: SentChunk
   readonly at: number
+  /** True where that step has nothing to be shown before it. */
+  readonly isReady?: boolean
 }
 
 /**
@@ -43,6 +48,8 @@ interface Job {
 export class EventPipe implements ByteSink {
   readonly #options: PipeOptions
   readonly #hooks: readonly LiveStep[]
+  /** What each step has made of the texts. */
+  readonly #stages: readonly TextStage[]
   readonly #parser: Pick<SseParser, 'push' | 'end'>
   #out: Buffer[] = []
   #size = 0
@@ -52,11 +59,12 @@ export class EventPipe implements ByteSink {
   #jobs: Job[] = []
   /** What arrived while a hook was thinking: no more than the source had in its hands when it was asked to wait. */
   #queue: Piece[] = []
-  /** The step whose `flush` is next; undefined while it is not time yet. */
+  /** The step that is asked next for what it has held back; undefined while it is not time. */
   #flushing: number | undefined
+  /** True where `flush` has run, or no step has one. */
   #isFlushed: boolean
   /** The event that ends the answer, while the hooks are asked for what they have held back. */
-  #last: Piece | undefined
+  #last: SentChunk | undefined
   /** How the source ended, while a hook was thinking. */
   #end: 'ended' | Error | undefined
   #isOver = false
@@ -64,6 +72,8 @@ export class EventPipe implements ByteSink {
   constructor(options: PipeOptions) {
     this.#options = options
     this.#hooks = options.hooks
+    const format = TEXT_FORMATS[options.exchange.req.dialect]
+    this.#stages = options.hooks.map(() => new TextStage(format))
     this.#isFlushed = !options.hooks.some(({ hooks }) => hooks.flush)
     this.#parser = makeParser(options.framing, (piece) => this.#take(piece))
   }
@@ -112,28 +122,35 @@ export class EventPipe implements ByteSink {
 
   #showPiece(piece: Piece): void {
     if (this.#hooks.length === 0 || piece.isComment) return this.#add(piece.raw)
-    const chunk = new ReceivedChunk(piece)
-    if (this.#isFlushed || !this.#endsHere(piece, chunk)) this.#show(chunk, 0)
+    const chunk = new ReceivedChunk(piece, this.#options.framing)
+    if (this.#hasHeld && this.#endsHere(chunk)) this.#last = chunk
+    else this.#show(chunk, 0)
   }
 
-  /** True where the hooks are to be flushed first. */
-  #endsHere(piece: Piece, chunk: SentChunk): boolean {
+  /** True where something may be held back. */
+  get #hasHeld(): boolean {
+    return !this.#isFlushed || this.#stages.some((stage) => stage.isHolding)
+  }
+
+  /** True where the steps are to be asked first for what they have held back. */
+  #endsHere(chunk: SentChunk): boolean {
     const end = streamEndOf(this.#options.exchange.req.dialect, chunk)
-    if (end === undefined) return false
-    this.#isFlushed = true
-    if (end === 'failed') return false
-    this.#flushing = 0
-    this.#last = piece
-    return true
+    if (end === 'complete') this.#flushing = 0
+    else if (end === 'failed') {
+      this.#isFlushed = true
+      for (const stage of this.#stages) stage.drop()
+    }
+    return end === 'complete'
   }
 
   /** Does what is to be done, until a hook wants time. */
   #proceed(): void {
     while (!this.#isWaiting) {
       const job = this.#jobs.pop()
-      if (job !== undefined) this.#show(job.chunk, job.at)
+      if (job !== undefined) this.#show(job.chunk, job.at, job.isReady)
       else if (this.#flushing !== undefined) this.#flushNext(this.#flushing)
       else if (this.#queue.length > 0) this.#showPiece(this.#queue.shift()!)
+      else if (this.#end === 'ended' && this.#hasHeld && !this.#isCut()) this.#flushing = 0
       else return this.#endIfOver()
     }
   }
@@ -142,11 +159,6 @@ export class EventPipe implements ByteSink {
     if (this.#end === undefined || this.#isOver) return
     if (this.#end !== 'ended') return this.#endWith(this.#end)
     if (this.#isCut()) return this.#endWith(endedEarly())
-    if (!this.#isFlushed) {
-      this.#isFlushed = true
-      this.#flushing = 0
-      return this.#proceed()
-    }
     this.#write(undefined)
     this.#isOver = true
     this.#options.to.end()
@@ -158,71 +170,89 @@ export class EventPipe implements ByteSink {
     return mustComplete && reader?.isComplete() === false
   }
 
+  /** Asks a step for what it has held back of the texts, then for the rest; after the last one the stream goes on. */
   #flushNext(at: number): void {
     const step = this.#hooks[at]
     if (step === undefined) {
       this.#flushing = undefined
+      this.#isFlushed = true
       const last = this.#last
       this.#last = undefined
-      if (last !== undefined) this.#show(new ReceivedChunk(last), 0)
+      if (last !== undefined) this.#jobs.push({ chunk: last, at: 0 })
       return
     }
+    const rest = this.#stages[at]!.finish()
+    if (rest.length > 0) return this.#push(rest, undefined, at, true)
     this.#flushing = at + 1
-    if (!step.hooks.flush) return
-    this.#settle(call(step, 'flush', undefined, this.#options.exchange), step, undefined, at)
+    if (!this.#isFlushed && step.hooks.flush)
+      this.#settle(call(step, 'flush', undefined, this.#options.exchange), undefined, at)
   }
 
   /** Shows a chunk to the hooks from `at` on; what comes out is sent. */
-  #show(chunk: SentChunk, at: number): void {
+  #show(chunk: SentChunk, at: number, isReady = false): void {
     for (let index = at; index < this.#hooks.length; index++) {
       const step = this.#hooks[index]!
       if (!step.hooks.chunk) continue
+      const stage = this.#stages[index]!
+      if (stage.isWatching && !(isReady && index === at) && this.#showFirst(chunk, index)) return
+      chunk.enter(stage)
       const patch = call(step, 'chunk', chunk, this.#options.exchange)
-      if (patch !== undefined) return this.#settle(patch, step, chunk, index)
+      if (patch !== undefined || chunk.isRead || stage.isWatching)
+        return this.#settle(patch, chunk, index)
     }
     this.#add(chunk.raw)
   }
 
-  #settle(
-    patch: ChunkPatch | Promise<ChunkPatch>,
-    step: LiveStep,
-    chunk: SentChunk | undefined,
-    at: number,
-  ): void {
-    if (patch instanceof Promise) this.#wait(patch, step, chunk, at)
-    else this.#replace(patch, chunk, at + 1)
+  /** Queues what a step is to be shown before a chunk, or in its place. */
+  #showFirst(chunk: SentChunk, at: number): boolean {
+    const stage = this.#stages[at]!
+    const before = stage.before(chunk)
+    const righted = before.length > 0 ? undefined : stage.righted(chunk)
+    if (before.length === 0 && righted === undefined) return false
+    if (righted === undefined) this.#jobs.push({ chunk, at })
+    this.#push(righted === undefined ? before : [righted], chunk, at, true)
+    return true
   }
 
-  /** Queues what stands in the place of a chunk before the hook at `at`. */
+  #settle(patch: ChunkPatch | Promise<ChunkPatch>, chunk: SentChunk | undefined, at: number): void {
+    if (patch instanceof Promise) this.#wait(patch, chunk, at)
+    else this.#replace(patch, chunk, at)
+  }
+
+  /** Queues what a hook has made of a chunk before the next one. */
   #replace(patch: ChunkPatch, chunk: SentChunk | undefined, at: number): void {
-    if (patch === null) return
-    if (patch === undefined) {
-      if (chunk !== undefined) this.#jobs.push({ chunk, at })
-      return
+    let made: readonly (Written | undefined)[] | undefined
+    try {
+      made = chunk === undefined ? flushed(patch) : patched(this.#stages[at]!, chunk, patch)
+    } catch (cause) {
+      stepFailed(this.#hooks[at]!, this.#options.exchange, cause)
     }
-    const made = chunksOf(patch)
-    const { framing } = this.#options
-    const event = chunk?.event ?? 'message'
-    for (let index = made.length - 1; index >= 0; index--) {
-      this.#jobs.push({ chunk: new MadeChunk(made[index]!, event, framing), at })
+    if (made !== undefined) this.#push(made, chunk, at + 1)
+    else if (chunk !== undefined) this.#jobs.push({ chunk, at: at + 1 })
+  }
+
+  #push(
+    made: readonly (Written | undefined)[],
+    chunk: SentChunk | undefined,
+    at: number,
+    isReady = false,
+  ): void {
+    for (const written of made.toReversed()) {
+      const one = written === undefined ? chunk! : new MadeChunk(written, this.#options.framing)
+      this.#jobs.push({ chunk: one, at, isReady })
     }
   }
 
-  #wait(
-    promise: Promise<ChunkPatch>,
-    step: LiveStep,
-    chunk: SentChunk | undefined,
-    at: number,
-  ): void {
+  #wait(promise: Promise<ChunkPatch>, chunk: SentChunk | undefined, at: number): void {
     this.#isWaiting = true
     // What is ready does not wait along.
     this.#write(undefined)
     promise.then(
-      (patch) => this.#goOn(() => this.#replace(patch, chunk, at + 1)),
+      (patch) => this.#goOn(() => this.#replace(patch, chunk, at)),
       (cause: unknown) =>
         this.#goOn(() => {
-          stepFailed(step, this.#options.exchange, cause)
-          this.#replace(undefined, chunk, at + 1)
+          stepFailed(this.#hooks[at]!, this.#options.exchange, cause)
+          this.#replace(undefined, chunk, at)
         }),
     )
   }
@@ -278,13 +308,6 @@ export class EventPipe implements ByteSink {
   }
 }
 
-/** The chunks of a patch, in their order. Throws the refusal where it is one. */
-export function chunksOf(patch: NonNullable<ChunkPatch>): readonly NewChunk[] {
-  if (isList(patch)) return patch
-  if ('deny' in patch) throw denied(patch.deny)
-  return [patch]
-}
-
 function endedEarly(): GatewayError {
   const detail = 'the upstream ended the stream before the answer was complete'
   return new GatewayError('UPSTREAM_CUT', detail)
@@ -302,10 +325,6 @@ function call(
     stepFailed(step, exchange, cause)
     return undefined
   }
-}
-
-function isList(patch: NonNullable<ChunkPatch>): patch is readonly NewChunk[] {
-  return Array.isArray(patch)
 }
 
 function makeParser(framing: Framing, onPiece: (piece: Piece) => void) {

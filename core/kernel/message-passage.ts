@@ -2,13 +2,22 @@ import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import type { ServerConfig } from '../config/model.ts'
+import { messageTexts } from '../dialects/texts/index.ts'
 import { GatewayError } from '../errors.ts'
 import type { Message, MessagePatch, NewMessage } from '../exchange.ts'
 import { CLOSE, type FrameViolation } from '../kit/websocket-frames.ts'
 import type { LiveExchange } from './exchange.ts'
-import { LiveMessage, madeMessage } from './messages.ts'
+import {
+  hasContent,
+  LiveMessage,
+  madeMessage,
+  passedMessage,
+  replacedMessage,
+  writtenMessage,
+} from './messages.ts'
 import { type MakePassage, type Passage, PassageError, violated } from './relay.ts'
 import { denied, type LiveStep, stepFailed } from './step.ts'
+import { TextStage } from './text-stage.ts'
 
 const require = createRequire(import.meta.url)
 
@@ -99,6 +108,8 @@ interface PassageOptions {
 interface Job {
   readonly message: LiveMessage
   readonly at: number
+  /** True where that step has nothing to be shown before it. */
+  readonly isReady?: boolean
 }
 
 /** A close frame on its way. */
@@ -116,6 +127,8 @@ class MessagePassage implements Passage {
   isThinking = false
   readonly #options: PassageOptions
   readonly #receiver: Writable
+  /** What each step has made of the texts. */
+  readonly #stages: readonly TextStage[]
   #isReceiverReady = true
   #failure: unknown
   /** What one message has become and is not through yet; the next on top. */
@@ -129,6 +142,7 @@ class MessagePassage implements Passage {
     this.#options = options
     const { receiver, isFromClient, forth, onReady, onBroken } = options
     this.#receiver = receiver
+    this.#stages = options.hooks.map(() => new TextStage(messageTexts))
     this.#receiver
       .on('message', (data: Buffer, isBinary: boolean) => {
         this.messages++
@@ -227,17 +241,33 @@ class MessagePassage implements Passage {
     else forth.sender.close(code, reason, isFromClient)
   }
 
-  #show({ message, at }: Job): void {
+  #show({ message, at, isReady = false }: Job): void {
     const { hooks, exchange } = this.#options
     for (let index = at; index < hooks.length; index++) {
-      const step = hooks[index]!
-      const patch = callMessage(step, exchange, message)
-      if (patch === undefined) continue
+      const stage = this.#stages[index]!
+      if (stage.isWatching && !(isReady && index === at) && this.#showFirst(message, index)) return
+      message.enter(stage)
+      const patch = callMessage(hooks[index]!, exchange, message)
       if (patch instanceof Promise) return this.#wait(patch, { message, at: index })
-      return this.#settle(patch, { message, at: index })
+      if (patch !== undefined || message.isRead || stage.isWatching) {
+        return this.#settle(patch, { message, at: index })
+      }
     }
     const { forth, isFromClient } = this.#options
     forth.sender.send(message.bytes, plain(isFromClient, message.isBinary))
+  }
+
+  /** Queues what a step is to be shown before a message, or in its place. */
+  #showFirst(message: LiveMessage, at: number): boolean {
+    const stage = this.#stages[at]!
+    const before = stage.before(message)
+    const righted = before.length > 0 ? undefined : stage.righted(message)
+    if (before.length === 0 && righted === undefined) return false
+    if (righted === undefined) this.#jobs.push({ message, at })
+    for (const written of righted === undefined ? before.toReversed() : [righted]) {
+      this.#jobs.push({ message: writtenMessage(written, message), at, isReady: true })
+    }
+    return true
   }
 
   #wait(promise: Promise<MessagePatch>, job: Job): void {
@@ -265,27 +295,31 @@ class MessagePassage implements Passage {
 
   /** Does what a hook returned: replies, ends the session, and queues what stands in the message's place. */
   #settle(patch: MessagePatch, { message, at }: Job): void {
-    if (patch === null) return
-    if (patch === undefined) return void this.#jobs.push({ message, at: at + 1 })
-    const { hooks, exchange, isFromClient } = this.#options
-    const problem = problemOf(patch)
-    if (problem !== undefined) {
-      stepFailed(hooks[at]!, exchange, new RangeError(problem))
-      return void this.#jobs.push({ message, at: at + 1 })
+    const { hooks, exchange } = this.#options
+    let made: readonly LiveMessage[]
+    try {
+      made = this.#outcome(patch, message, this.#stages[at]!)
+    } catch (cause) {
+      if (cause instanceof PassageError) throw cause
+      stepFailed(hooks[at]!, exchange, cause)
+      made = [message]
     }
-    let made: readonly NewMessage[]
-    if (isList(patch)) made = patch
-    else {
-      this.#reply(patch.reply)
-      if (patch.deny) throw new PassageError(CLOSE.policy, patch.deny.message, denied(patch.deny))
-      if (patch.close) throw closed(patch.close)
-      // Answered and nothing put in its place: the message ends here.
-      made = hasContent(patch) ? [patch] : []
+    for (const one of made.toReversed()) this.#jobs.push({ message: one, at: at + 1 })
+  }
+
+  #outcome(patch: MessagePatch, message: LiveMessage, stage: TextStage): readonly LiveMessage[] {
+    if (patch === undefined) return [passedMessage(stage, message)]
+    if (patch === null) return replacedMessage(stage, message, [])
+    if (isList(patch)) return replacedMessage(stage, message, patch)
+    const { reply, deny, close } = patch
+    if (close !== undefined && !mayClose(close.code)) {
+      throw new RangeError(`a session cannot be closed with code ${close.code}`)
     }
-    for (let index = made.length - 1; index >= 0; index--) {
-      const one = madeMessage(made[index]!, message.isBinary, isFromClient)
-      this.#jobs.push({ message: one, at: at + 1 })
-    }
+    this.#reply(reply)
+    if (deny) throw new PassageError(CLOSE.policy, deny.message, denied(deny))
+    if (close) throw closed(close)
+    // Answered and nothing put in its place: the message ends here.
+    return replacedMessage(stage, message, hasContent(patch) ? [patch] : [])
   }
 
   #reply(reply: string | NewMessage | readonly NewMessage[] | undefined): void {
@@ -307,14 +341,10 @@ function closed({ code, reason = '' }: { code: number; reason?: string }): Passa
   return new PassageError(code, reason, new GatewayError('DENIED', detail))
 }
 
-/** What is wrong with a patch. RFC 6455 §7.4: other codes are never sent. */
-function problemOf(patch: NonNullable<MessagePatch>): string | undefined {
-  if (isList(patch) || patch.close === undefined) return undefined
-  const { code } = patch.close
-  const isKnown =
-    (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) ||
-    (code >= 3000 && code <= 4999)
-  return isKnown ? undefined : `a session cannot be closed with code ${code}`
+/** RFC 6455 §7.4: other codes are never sent. */
+function mayClose(code: number): boolean {
+  if (code >= 3000) return code <= 4999
+  return code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)
 }
 
 /** One frame, not compressed; masked where it goes to a server. */
@@ -348,10 +378,6 @@ function violation(code: string | undefined): FrameViolation {
     default:
       return { code: CLOSE.protocolError, reason: 'a frame is not valid' }
   }
-}
-
-function hasContent({ data, json }: NewMessage): boolean {
-  return data !== undefined || json !== undefined
 }
 
 function isList<T>(value: T | readonly T[] | object): value is readonly T[] {

@@ -1,9 +1,10 @@
-import type { ChunkPatch } from '../exchange.ts'
+import { TEXT_FORMATS } from '../dialects/texts/index.ts'
 import { isText } from '../kit/media-types.ts'
 import { MadeChunk, WholeChunk } from './chunks.ts'
-import { chunksOf } from './events.ts'
 import type { LiveExchange } from './exchange.ts'
+import { flushed, patched } from './patched.ts'
 import { type LiveStep, stepFailed } from './step.ts'
+import { TextStage, type Written } from './text-stage.ts'
 
 /** A plain answer on its way through the hooks: as a whole, or as what the hooks have made of it. */
 type Chunk = WholeChunk | MadeChunk
@@ -27,29 +28,31 @@ async function showStep(
   chunks: readonly Chunk[],
 ): Promise<readonly Chunk[]> {
   const { hooks } = step
+  const stage = new TextStage(TEXT_FORMATS[exchange.req.dialect])
   const made: Chunk[] = []
-  if (hooks.chunk === undefined) made.push(...chunks)
-  else {
-    for (const chunk of chunks) {
-      const patch = await settled(exchange, step, () => hooks.chunk!(chunk, exchange))
-      if (patch === undefined) made.push(chunk)
-      else made.push(...madeOf(patch))
-    }
+  for (const chunk of chunks) {
+    chunk.enter(stage)
+    const changed = await settled(exchange, step, async () =>
+      patched(stage, chunk, await hooks.chunk?.(chunk, exchange)),
+    )
+    if (changed === undefined) made.push(chunk)
+    else made.push(...changed.map((written) => (written === undefined ? chunk : madeOf(written))))
   }
-  if (hooks.flush) made.push(...madeOf(await settled(exchange, step, () => hooks.flush!(exchange))))
+  const rest = await settled(exchange, step, async () => flushed(await hooks.flush?.(exchange)))
+  if (rest !== undefined) made.push(...rest.map(madeOf))
   return made
 }
 
-function madeOf(patch: ChunkPatch): readonly Chunk[] {
-  if (patch === undefined || patch === null) return []
-  return chunksOf(patch).map((made) => new MadeChunk(made, 'message', 'text', true))
+function madeOf(written: Written): Chunk {
+  return new MadeChunk(written, 'text', true)
 }
 
-async function settled(
+/** What a step has made; undefined where it broke and that is to be let pass. */
+async function settled<T>(
   exchange: LiveExchange,
   step: LiveStep,
-  run: () => ChunkPatch | Promise<ChunkPatch>,
-): Promise<ChunkPatch> {
+  run: () => Promise<T>,
+): Promise<T | undefined> {
   try {
     return await run()
   } catch (cause) {

@@ -1,5 +1,8 @@
+import { messageTexts } from '../dialects/texts/index.ts'
 import type { Chunk, ExchangeView, Message } from '../exchange.ts'
 import type { LiveExchange } from '../kernel/exchange.ts'
+import { LiveMessage } from '../kernel/messages.ts'
+import { TextStage } from '../kernel/text-stage.ts'
 import type { Hooks } from '../sdk.ts'
 
 /**
@@ -25,7 +28,7 @@ export function watched(hooks: Hooks): Hooks {
     }),
     ...(hooks.flush && { flush: (exchange) => hooks.flush!(viewOf(exchange)) }),
     ...(hooks.message && {
-      message: (one, exchange) => hooks.message!(frozen({ ...one }), viewOf(exchange)),
+      message: (one, exchange) => hooks.message!(messageView(one), viewOf(exchange)),
     }),
     ...(hooks.done && { done: (exchange, outcome) => hooks.done!(viewOf(exchange), outcome) }),
   }
@@ -99,21 +102,43 @@ function answerView({ res }: LiveExchange): ExchangeView['res'] {
   })
 }
 
-function chunkView({ event, data, json, isWhole }: Chunk): Chunk {
-  return Object.freeze({ event, data, json: frozen(json), isWhole })
+function chunkView(chunk: Chunk): Chunk {
+  const { event, data, json, isWhole } = chunk
+  return Object.freeze({
+    event,
+    data,
+    json: frozen(json),
+    isWhole,
+    // On demand: who looks at texts is told of them to their end.
+    get text() {
+      return chunk.text
+    },
+    get texts() {
+      return frozen(chunk.texts)
+    },
+  })
 }
 
 /** A message as its hook gets it. */
-export function messageOf(from: Message['from'], content: string | Buffer): Message {
+export function messageOf(from: Message['from'], content: string | Buffer): LiveMessage {
   const isBinary = typeof content !== 'string'
-  const data = isBinary ? content.toString('base64') : content
-  return { from, isBinary, data, json: isBinary ? undefined : parsed(content) }
+  const message = new LiveMessage(Buffer.from(content), isBinary, from === 'client')
+  message.enter(new TextStage(messageTexts))
+  return message
 }
 
-function parsed(text: string): Message['json'] {
-  try {
-    return JSON.parse(text) as Message['json']
-  } catch {
-    return undefined
-  }
+function messageView(message: Message): Message {
+  const { from, isBinary, data, json } = message
+  return Object.freeze({
+    from,
+    isBinary,
+    data,
+    json: frozen(json),
+    get text() {
+      return message.text
+    },
+    get texts() {
+      return frozen(message.texts)
+    },
+  })
 }

@@ -3,6 +3,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
+import { PERSONAL_DATA } from '#core/kit/personal-data.ts'
+import { Redactor } from '#core/kit/redactor.ts'
 import type { Message, MessagePatch, Outcome, Plugin } from '#core/sdk.ts'
 import { startTestGateway } from '../../support/gateway.ts'
 import { step } from '../../support/step.ts'
@@ -232,4 +234,33 @@ test.each<[string, (socket: WebSocket, server: WebSocketServer) => void, object]
     act(socket, server)
     expect(await outcome).toMatchObject(expected)
   }
+})
+
+test('a text that events of the Realtime API tell in pieces is one text, its repeats agree, and frames do not matter', async () => {
+  const redactor = new Redactor(PERSONAL_DATA)
+  const redact = hook(({ texts }) =>
+    texts.length === 0 ? undefined : { texts: texts.map((text) => redactor.redact(text)) },
+  )
+  const at = { response_id: 'r1', item_id: 'i1', output_index: 0, content_index: 0 }
+  const name = 'response.output_audio_transcript'
+  const card = '4111 1111 1111 1111'
+  const item = { id: 'i1', type: 'message', content: [{ type: 'output_audio', transcript: card }] }
+  const events = [
+    ...card.split('').map((delta) => ({ type: `${name}.delta`, ...at, delta })),
+    { type: `${name}.done`, ...at, transcript: card },
+    { type: 'response.output_item.done', response_id: 'r1', output_index: 0, item },
+    { type: 'response.done', response: { id: 'r1', object: 'realtime.response', output: [item] } },
+  ]
+  const got = Promise.withResolvers<string>()
+  const { socket, messages } = await start([redact], (upstream) => {
+    upstream.on('message', (data: Buffer) => got.resolve(String(data)))
+    for (const event of events) upstream.send(JSON.stringify(event))
+  })
+  await expect.poll(() => messages.some((one) => String(one).includes('response.done'))).toBe(true)
+  const received = messages.map((one) => JSON.parse(String(one)) as { delta?: string })
+  expect(received.map(({ delta = '' }) => delta).join('')).toBe('[card]')
+  expect(JSON.stringify(received)).not.toContain('4111')
+  expect(JSON.stringify(received.slice(-3)).match(/\[card\]/g)).toHaveLength(3)
+  for (const character of `my card is ${card}!`) socket.send(character, { fin: character === '!' })
+  expect(await got.promise).toBe('my card is [card]!')
 })
