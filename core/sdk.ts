@@ -59,6 +59,8 @@ export interface Plugin<S extends OptionsSchema = OptionsSchema> {
   /** Facts that an earlier step must have provided. */
   readonly needs?: readonly Fact[]
   readonly provides?: readonly Fact[]
+  /** Facts that it can do without, at a loss: `check` warns, at the option, where no earlier step provides them. */
+  readonly wishes?: (options: Infer<S>) => readonly Wish[]
   /** Parts of the exchange that its code reads; what its expressions read is known without saying. */
   readonly reads?: readonly Part[] | ((options: Infer<S>) => readonly Part[])
   /** Parts of the exchange that it may change. */
@@ -79,6 +81,15 @@ export interface Plugin<S extends OptionsSchema = OptionsSchema> {
   check?(options: Infer<S>, report: Report): void
   /** Makes one live step. What can be wrong is found here, not at the first request. */
   setup(options: Infer<S>, host: Host): Hooks | Promise<Hooks>
+}
+
+/** A fact that a step would like to have, and what it does without. */
+export interface Wish {
+  readonly fact: Fact
+  /** From the step's options, such as `['limits', 'perAPIKey']`. */
+  readonly path: readonly (string | number)[]
+  /** Ends the sentence "no earlier step provides the fact, so …". */
+  readonly without: string
 }
 
 /** Tells of a problem with an option: `path` from the step's options, such as `['limits', 0]`. */
@@ -106,6 +117,8 @@ export interface Hooks {
   message?(message: Message, exchange: ExchangeView): MessagePatch | Promise<MessagePatch>
   /** Exactly once per exchange that came this far, after the answer; never delays the client. */
   done?(exchange: ExchangeView, outcome: Outcome): void | Promise<void>
+  /** For `sluice explain`: what the step would do with a request that it lets pass, a line for each. No promises, no effects. */
+  explain?(exchange: ExchangeView): readonly string[]
   /** Routes under `/admin/<plugin>` on the admin listener. */
   admin?: readonly AdminRoute[]
   /** Gives back what setup took. Called once, when no exchange uses the step any more; also after half a start. */
@@ -118,6 +131,8 @@ export interface AdminRoute {
   /** Below `/admin/<plugin>`: `/keys/{id}`. */
   readonly path: string
   readonly summary: string
+  /** Each step answers for itself: where a plugin has several, `?step=` says which, by id or identity. */
+  readonly perStep?: true
   handle(request: AdminRequest): AdminAnswer | Promise<AdminAnswer>
 }
 
@@ -202,6 +217,8 @@ export interface Host {
   readonly store: {
     /** Values of this plugin; `name` keeps several sorts apart. */
     keyValue(name?: string): KeyValue
+    /** False where each process has a store of its own, so that it counts by itself. */
+    readonly isShared: boolean
     readonly counters: Counters
     /** Counters of this process alone: for a step that goes on while the store is down. */
     readonly local: Counters

@@ -25,6 +25,7 @@ export function checkOrder(
     const above = steps.slice(0, index)
     const below = steps.slice(index + 1)
     checkNeeds(step, above, below, plugins, tell)
+    checkWishes(step, above, below, plugins, problems)
     checkReuse(step, below, tell)
     checkTraits(step, above, tell)
     checkRetries(step, above, tell)
@@ -36,12 +37,13 @@ export function checkOrder(
   )
 }
 
-/** True where a step needs a fact that no step above it provides. */
+/** True where a step needs, or wishes for, a fact that no step above it provides. */
 export function lacksFacts(all: readonly CheckedStep[]): boolean {
   const provided = new Set<Fact>()
   return all.some(({ config, declared }) => {
     if (!config.isEnabled) return false
-    if (declared.needs.some((fact) => !provided.has(fact))) return true
+    const facts = [...declared.needs, ...declared.wishes.map(({ fact }) => fact)]
+    if (facts.some((fact) => !provided.has(fact))) return true
     for (const fact of declared.provides) provided.add(fact)
     return false
   })
@@ -73,6 +75,25 @@ function checkNeeds(
     const late = below.find(({ declared }) => declared.provides.includes(fact))
     const message = `${step.plugin.name} needs the fact "${fact}", which no earlier step provides`
     tell(step, late, message, late ? `put ${named(late)} above it` : providers(fact, plugins))
+  }
+}
+
+function checkWishes(
+  step: CheckedStep,
+  above: readonly CheckedStep[],
+  below: readonly CheckedStep[],
+  plugins: Iterable<Plugin>,
+  problems: ProblemList,
+): void {
+  for (const { fact, path, without } of step.declared.wishes) {
+    if (above.some(({ declared }) => declared.provides.includes(fact))) continue
+    const late = below.find(({ declared }) => declared.provides.includes(fact))
+    problems.add([...placeOf(step), ...path], {
+      message: `no earlier step provides the fact "${fact}", so ${without}`,
+      hint: late ? `put ${named(late)} above it` : providers(fact, plugins),
+      side: 'key',
+      severity: 'warning',
+    })
   }
 }
 

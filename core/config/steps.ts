@@ -1,7 +1,7 @@
 import type { Expression, Part } from '../expressions/expression.ts'
 import { formatPath } from '../kit/paths.ts'
 import type { JsonObject } from '../kit/json.ts'
-import type { Fact, Plugin } from '../sdk.ts'
+import type { Fact, Plugin, Wish } from '../sdk.ts'
 import type { Compiler } from './compiler.ts'
 import type { WrittenStep } from './expand.ts'
 import { fingerprint } from './fingerprint.ts'
@@ -17,6 +17,7 @@ import { type Fault, validate } from './validate.ts'
 export interface Declared {
   readonly needs: readonly Fact[]
   readonly provides: readonly Fact[]
+  readonly wishes: readonly Wish[]
   readonly reads: readonly Part[]
   readonly writes: readonly Part[]
   readonly attempts: number
@@ -182,6 +183,7 @@ function unknownOf({ provides = [] }: Plugin): Declared {
   return {
     needs: [],
     provides,
+    wishes: [],
     reads: [],
     writes: [],
     attempts: 1,
@@ -228,6 +230,7 @@ function declaredBy(plugin: Plugin, options: unknown, faults: Fault[]): Declared
     return {
       needs,
       provides,
+      wishes: plugin.wishes?.(given) ?? [],
       reads: (typeof reads === 'function' ? reads(given) : reads) ?? [],
       writes: (typeof writes === 'function' ? writes(given) : writes) ?? [],
       attempts: plugin.attempts?.(given) ?? 1,

@@ -9,6 +9,7 @@ import type { LiveUpstream } from './ask.ts'
 import { createDeliver } from './deliver.ts'
 import { DEFAULT_TOTAL_MS, type LiveExchange } from './exchange.ts'
 import { type HostServices, openHost } from './host.ts'
+import { adminRoutes } from './step-admin.ts'
 import { createContexts, type MakeContext } from './koa.ts'
 import { withFields } from './log.ts'
 import { type Plan, planRoute } from './plan.ts'
@@ -347,13 +348,4 @@ function keyOf(step: StepConfig): string {
 /** Positions of the steps that have something, innermost first. */
 function positions(steps: readonly LiveStep[], has: (step: LiveStep) => boolean): number[] {
   return steps.flatMap((step, index) => (has(step) ? [index] : [])).toReversed()
-}
-
-/** One plugin's admin routes come from its first live step that has some. */
-function adminRoutes(steps: Iterable<LiveStep>): Map<string, readonly AdminRoute[]> {
-  const routes = new Map<string, readonly AdminRoute[]>()
-  for (const { config, hooks } of steps) {
-    if (hooks.admin && !routes.has(config.plugin.name)) routes.set(config.plugin.name, hooks.admin)
-  }
-  return routes
 }

@@ -117,6 +117,7 @@ export function openHost(step: StepConfig, services: HostServices): OpenHost {
     events,
     store: {
       keyValue: (name = '') => store.keyValue(`${plugin.name}/${name}`),
+      isShared: store.isShared,
       counters: store.counters,
       local: services.localCounters,
       ledger: store.ledger,

@@ -2,7 +2,7 @@ import { GatewayError } from '../errors.ts'
 import type { ExchangeView, Outcome } from '../exchange.ts'
 import type { Host } from '../sdk.ts'
 import { capacityOf } from './counters/tally.ts'
-import type { Charge, Counters, Limit, Reservation } from './store.ts'
+import type { Charge, Limit, LimitState, Reservation } from './store.ts'
 import { StoreUnavailable } from './unavailable.ts'
 
 /**
@@ -70,6 +70,7 @@ export class Reservations {
     )
     this.#errors = () => errors.add(1, own)
     this.#degraded = (value: number) => degraded.set(value, own)
+    if (!host.store.isShared) host.log.info('limits are counted in this process alone')
     // One hold of the whole store has one id: a proxy that we trust may send the same request id twice at once.
     this.#prefix = `${id}:${Math.floor(host.random() * 36 ** 8).toString(36)}`
   }
@@ -79,11 +80,16 @@ export class Reservations {
     return this.#askAt !== undefined
   }
 
-  /** Where limits are counted at the moment. */
-  get counters(): Counters {
-    return this.isDegraded && this.#options.onStoreError === 'local'
-      ? this.#host.store.local
-      : this.#host.store.counters
+  /** Where limits stand at the moment: in the store, or in this process while it counts alone. */
+  read(limits: readonly Limit[]): Promise<readonly LimitState[]> {
+    if (!this.#countsAlone()) return this.#host.store.counters.read(limits)
+    return this.#host.store.local.read(limits.map((limit) => this.#share(limit)))
+  }
+
+  /** Forgets what the limits have counted, wherever. For operators. */
+  async reset(limits: readonly Limit[]): Promise<void> {
+    await this.#host.store.local.reset(limits)
+    if (!this.#countsAlone()) await this.#host.store.counters.reset(limits)
   }
 
   /**
@@ -133,7 +139,7 @@ export class Reservations {
           },
         )
       case 'local': {
-        const charges = asked.map((charge) => share(charge, this.#options.localFraction))
+        const charges = asked.map((charge) => this.#shareOf(charge))
         const reservation = await this.#host.store.local.reserve(id, charges, ttlMs)
         return {
           hold: reservation.ok ? { id, by: 'local', charges } : undefined,
@@ -142,6 +148,23 @@ export class Reservations {
         }
       }
     }
+  }
+
+  #countsAlone(): boolean {
+    return this.isDegraded && this.#options.onStoreError === 'local'
+  }
+
+  /** A charge on a share of its limit; one that the whole limit had room for fits into the share as well. */
+  #shareOf({ limit, amount }: Charge): Charge {
+    const own = this.#share(limit)
+    const fits = amount <= capacityOf(limit)
+    return { limit: own, amount: fits ? Math.min(amount, capacityOf(own)) : amount }
+  }
+
+  #share(limit: Limit): Limit {
+    const part = (value: number) => Math.max(1, Math.floor(value * this.#options.localFraction))
+    const own = { ...limit, limit: part(limit.limit) }
+    return limit.burst === undefined ? own : { ...own, burst: part(limit.burst) }
   }
 
   /** True while the store is down; once in a while one request finds out whether it still is. */
@@ -168,20 +191,6 @@ export class Reservations {
       this.#host.log.warn('store does not count', { onStoreError, err })
     }
     this.#askAt = this.#host.now() + LEAVE_ALONE_MS
-  }
-}
-
-/** A charge on a share of its limit; one that the whole limit had room for fits into the share as well. */
-function share({ limit, amount }: Charge, fraction: number): Charge {
-  const part = (value: number) => Math.max(1, Math.floor(value * fraction))
-  const own: Limit = {
-    ...limit,
-    limit: part(limit.limit),
-    ...(limit.burst !== undefined && { burst: part(limit.burst) }),
-  }
-  return {
-    limit: own,
-    amount: amount > capacityOf(limit) ? amount : Math.min(amount, capacityOf(own)),
   }
 }
 

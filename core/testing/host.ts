@@ -84,6 +84,7 @@ export function openTestHost(options: TestHostOptions): TestHost {
     },
     store: {
       keyValue: (name = '') => store.keyValue(`${plugin}/${name}`),
+      isShared: store.isShared,
       counters: store.counters,
       local,
       ledger: store.ledger,

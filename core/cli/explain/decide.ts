@@ -193,13 +193,14 @@ function stepAnswer(
     ...(origin.override && { override: formatPosition(origin.override) }),
     hooks,
     ...decide(record, exchange, refusal),
+    ...(record?.notes && { notes: record.notes }),
     ...(record?.when && { when: record.when }),
     expressions: record?.expressions ?? [],
   }
 }
 
 /** What a step has beside hooks that requests pass. */
-const NO_HOOKS = new Set(['admin', 'close'])
+const NO_HOOKS = new Set(['admin', 'close', 'explain'])
 
 function decide(
   record: StepRecord | undefined,

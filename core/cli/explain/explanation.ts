@@ -51,6 +51,8 @@ export interface StepAnswer {
   readonly decision: Decision
   /** The refusal, the answer or the changes, in words. */
   readonly detail?: string
+  /** What the step says of itself. */
+  readonly notes?: readonly string[]
   readonly when?: TracedExpression
   /** The expressions in its options. */
   readonly expressions: readonly TracedExpression[]

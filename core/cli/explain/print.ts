@@ -55,7 +55,7 @@ const MARKS: Readonly<Record<StepAnswer['decision'], string>> = {
 }
 
 function stepLines(step: StepAnswer): string[] {
-  const { plugin, id, position, place, use, override, hooks, decision, detail } = step
+  const { plugin, id, position, place, use, override, hooks, decision, detail, notes = [] } = step
   const name = id === plugin ? plugin : `${plugin} (${id})`
   const via = use.length === 0 ? '' : ` via use: ${use.join(' > ')}`
   const changed = override === undefined ? '' : `, overridden at ${override}`
@@ -64,6 +64,7 @@ function stepLines(step: StepAnswer): string[] {
   return [
     `  ${MARKS[decision]} ${name}  ${position} ${place}${via}${changed}`,
     `      ${said}${hooked}`,
+    ...notes.map((note) => `      ${note}`),
     ...expressionLines(step.when, '      '),
     ...step.expressions.flatMap((expression) => expressionLines(expression, '      ')),
   ]

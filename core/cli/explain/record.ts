@@ -21,6 +21,7 @@ export interface StepRecord {
   when?: TracedExpression
   expressions?: readonly TracedExpression[]
   patch?: RequestPatch
+  notes?: readonly string[]
   wasReached: boolean
   failure?: unknown
 }
@@ -39,8 +40,11 @@ export function recordingStep(record: StepRecord, mask: Mask): LiveStep {
       async request(exchange) {
         record.wasReached = true
         record.expressions = expressionsOf(config, exchange, mask)
-        if (hooks.request === undefined) return undefined
         try {
+          // Before the step has changed anything of it.
+          const notes = hooks.explain?.(exchange) ?? []
+          if (notes.length > 0) record.notes = notes.map((note) => mask(note) as string)
+          if (hooks.request === undefined) return undefined
           const patch = await within(HOOK_MS, hooks.request(exchange))
           if (patch) record.patch = patch
           return patch

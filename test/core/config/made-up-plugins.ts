@@ -208,9 +208,26 @@ const broken = {
   setup,
 } as unknown as Plugin
 
+/** Does its work without knowing who calls, but not as well. */
+const greeter = definePlugin({
+  name: 'greeter',
+  stage: 'shape',
+  summary: 'Greets.',
+  wishes: ({ byName }) =>
+    byName ? [{ fact: 'consumer', path: ['byName'], without: 'it greets everybody alike' }] : [],
+  schema: {
+    ...closed,
+    properties: {
+      byName: { type: 'boolean', default: false, description: 'Greets callers by their name.' },
+    },
+  },
+  setup,
+})
+
 const PLUGINS = [
   watcher,
   badge,
+  greeter,
   meter,
   shaper,
   masker,

@@ -84,6 +84,7 @@ describe('reservations', () => {
     expect(reservations.isDegraded).toBe(true)
     expect(metric('counters_degraded')).toBe(1)
     expect(testHost.log.map(({ level, message }) => [level, message])).toEqual([
+      ['info', 'limits are counted in this process alone'],
       ['warn', 'store does not count'],
     ])
   })
