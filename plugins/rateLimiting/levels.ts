@@ -98,7 +98,7 @@ function groupOf(
       limit,
       keyPrefix: `${scope}/${name}/${unit}/`,
       capacity,
-      words: `${most} ${unit} per ${formatDuration(windowMs)}`,
+      words: `${most} ${most === 1 ? unit.slice(0, -1) : unit} per ${formatDuration(windowMs)}`,
       policyName,
       policy: `"${policyName}";q=${capacity}${quota};w=${seconds}`,
     })

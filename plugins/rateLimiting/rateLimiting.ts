@@ -12,6 +12,7 @@ import {
   type ResponsePatch,
   tokensUsed,
 } from '#core/sdk.ts'
+import { adminRoutes } from './admin.ts'
 import { checkOptions, countsTokens } from './check.ts'
 import { compileLevels, type Level, type Rule } from './levels.ts'
 import { OPTIONS } from './options.ts'
@@ -53,6 +54,16 @@ export default definePlugin({
   },
   writes: ({ boundOutput }) => (boundOutput ? ['request.body'] : []),
   check: checkOptions,
+  wishes: ({ limits }) =>
+    'perAPIKey' in limits
+      ? [
+          {
+            fact: 'consumer',
+            path: ['limits', 'perAPIKey'],
+            without: 'it counts by the credential that is presented, whether it is valid or not',
+          },
+        ]
+      : [],
 
   setup(options, host) {
     const { maxOutput, bytesPerToken, boundOutput, message, headers } = options
@@ -162,6 +173,8 @@ export default definePlugin({
     }
 
     return {
+      admin: adminRoutes({ usual, levels, reservations, host }),
+
       request(exchange) {
         const entry = entryOf(exchange)
         if (entry === undefined) return undefined
@@ -173,6 +186,16 @@ export default definePlugin({
         return reservations
           .reserve(entry.charges, ttlMs)
           .then((reserved) => admit(exchange, entry, reserved))
+      },
+
+      explain(exchange) {
+        const entry = entryOf(exchange)
+        const charged = entry?.charges.map(({ limit, amount }, at) => {
+          const { name, words, keyPrefix } = entry.rules[at]!
+          const subject = limit.key.slice(keyPrefix.length)
+          return `${name}: ${amount} of ${words}, counted under ${JSON.stringify(subject)}`
+        })
+        return charged ?? ['counts nothing of it']
       },
 
       ...(headers && {

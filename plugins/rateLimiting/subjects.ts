@@ -47,7 +47,8 @@ function textOf(value: Json): string {
 /** Longer names are counted under their digest. Characters. */
 const MAX_NAME = 128
 
-function bounded(text: string): string {
+/** A name as it stands in a counter's key. */
+export function bounded(text: string): string {
   return text.length <= MAX_NAME ? text : `digest:${digest(text)}`
 }
 

@@ -59,7 +59,7 @@ describe("an SDK's client", () => {
     expect(error).toBeInstanceOf(OpenAI.RateLimitError)
     const { code, headers, message } = error as InstanceType<typeof OpenAI.RateLimitError>
     expect(code).toBe('rate_limit_exceeded')
-    expect(message).toMatch(/over the limit of 1 requests per 1h \(perIP\), try again in \d+[sm]/)
+    expect(message).toMatch(/over the limit of 1 request per 1h \(perIP\), try again in \d+[sm]/)
     expect(headers.get('x-ratelimit-remaining-requests')).toBe('0')
     expect(headers.get('x-ratelimit-reset-requests')).toMatch(/^(\d+m)?\d+s$/)
     expect(Number(headers.get('retry-after'))).toBeGreaterThan(0)
