@@ -145,6 +145,8 @@ export interface Store {
   readonly url: string
   /** False where each process counts for itself. */
   readonly isShared: boolean
+  /** Why it cannot be used now; undefined while it can. Only a server can be away. */
+  readonly problem: string | undefined
   /** Values of one user of the store, kept apart from all others'. */
   keyValue(namespace: string): KeyValue
   readonly counters: Counters

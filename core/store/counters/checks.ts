@@ -63,6 +63,13 @@ export function counterName({ key, algorithm, windowMs }: Limit): string {
   return WINDOWED.has(algorithm) ? `${algorithm}/${windowMs}/${key}` : `${algorithm}//${key}`
 }
 
+/** The error of a reservation whose id is taken. */
+export function heldAlready(id: string): Error {
+  return new Error(
+    `${JSON.stringify(id)} holds a reservation already\n  hint: put the step's id in front of the exchange's, so that two steps never share a hold`,
+  )
+}
+
 function checkText(what: string, text: string): void {
   if (typeof text === 'string' && text !== '' && text.length <= MOST_CHARACTERS) return
   const found = JSON.stringify(text)?.slice(0, 80)

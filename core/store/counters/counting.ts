@@ -1,5 +1,5 @@
 import type { Charge, Limit, LimitState, Reservation } from '../store.ts'
-import { checkAmounts, checkReserve, counterName } from './checks.ts'
+import { checkAmounts, checkReserve, counterName, heldAlready } from './checks.ts'
 import { capacityOf, tallyOf, type Tally } from './tally.ts'
 
 /** One counter, as a backend keeps it. */
@@ -53,11 +53,7 @@ export function reserve(
   now: number,
 ): Reservation {
   checkReserve(id, charges, ttlMs)
-  if ((rows.findHold(id)?.expires ?? 0) > now) {
-    throw new Error(
-      `${JSON.stringify(id)} holds a reservation already\n  hint: put the step's id in front of the exchange's, so that two steps never share a hold`,
-    )
-  }
+  if ((rows.findHold(id)?.expires ?? 0) > now) throw heldAlready(id)
   const asked = charges.map((charge) => ({ ...charge, name: counterName(charge.limit) }))
   const counters = load(rows, asked, now)
   const { refused, fitAt } = misfits(asked, counters, now)

@@ -26,6 +26,7 @@ export const MEMORY_BOUNDS: MemoryBounds = {
 export class MemoryStore implements Store {
   readonly url = 'memory:'
   readonly isShared = false
+  readonly problem = undefined
   readonly counters: MemoryCounters
   readonly ledger: MemoryLedger
   readonly #namespaces = new Map<string, KeyValue>()

@@ -19,6 +19,7 @@ export async function openSqlite(url: string, now: () => number): Promise<Store>
 class SqliteStore implements Store {
   readonly url: string
   readonly isShared = true
+  readonly problem = undefined
   readonly counters: SqliteCounters
   readonly ledger: SqliteLedger
   readonly #db: DatabaseSync

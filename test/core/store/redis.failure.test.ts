@@ -1,0 +1,312 @@
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { createClient } from 'redis'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { StoreUnavailable } from '#core/sdk.ts'
+import { openStore, type StoreSource } from '#core/store/open.ts'
+import type { Limit, Store } from '#core/store/store.ts'
+import { hasRedis, hasSentinel, TestRedis, TestSentinels } from '../../support/redis.ts'
+import { listen } from './contract/channels.ts'
+
+const LIMIT: Limit = { key: 'k', algorithm: 'total', limit: 1_000 }
+
+/** The promise: rejected within half a second, right again within five. */
+const REJECTED_MS = 500
+const RECOVERED_MS = 5_000
+
+async function startServer(args: readonly string[] = []): Promise<TestRedis> {
+  const server = await TestRedis.start(args)
+  onTestFinished(() => server.stop())
+  return server
+}
+
+async function open(source: string | StoreSource) {
+  const changes: (string | undefined)[] = []
+  const warnings: string[] = []
+  const store = await openStore(source, {
+    now: Date.now,
+    onChange: (problem) => changes.push(problem),
+    onWarning: (message) => warnings.push(message),
+  })
+  onTestFinished(() => store.close())
+  return { store, changes, warnings }
+}
+
+let holds = 0
+const take = (store: Store, amount = 1, id = `hold ${holds++}`) =>
+  store.counters.reserve(id, [{ limit: LIMIT, amount }], 60_000)
+const remaining = async (store: Store) => (await store.counters.read([LIMIT]))[0]!.remaining
+
+/** How long it took to be told that the store is unavailable. */
+async function refusedAfter(operation: Promise<unknown>): Promise<number> {
+  const startedAt = performance.now()
+  await expect(operation).rejects.toThrow(StoreUnavailable)
+  return performance.now() - startedAt
+}
+
+async function untilUp(store: Store): Promise<void> {
+  await vi.waitFor(() => take(store), { timeout: RECOVERED_MS, interval: 20 })
+}
+
+describe.skipIf(!hasRedis)('a store whose server', () => {
+  test('is killed rejects at once, and works again when it is back', async () => {
+    const server = await startServer()
+    const { store, changes } = await open(server.url)
+    await take(store)
+    const underWay = [take(store), store.keyValue('a').get('b')].map(refusedAfter)
+    await server.kill()
+    await expect.poll(() => store.problem).toMatch(/connection was cut|nothing listens/)
+    expect(await refusedAfter(take(store))).toBeLessThan(50)
+    expect(await refusedAfter(store.keyValue('a').set('b', 1, 1_000))).toBeLessThan(50)
+    expect(await refusedAfter(store.channel('a').publish(1))).toBeLessThan(50)
+    for (const answered of await Promise.allSettled(underWay)) void answered
+    await server.start()
+    await untilUp(store)
+    await expect.poll(() => changes.at(-1)).toBeUndefined()
+    expect(changes).toHaveLength(3)
+    expect(changes[1]).toMatch(/connection was cut/)
+  })
+
+  test.for(['stands still', 'pauses its clients'] as const)(
+    '%s rejects within half a second, and takes back what it does later',
+    async (how) => {
+      const server = await startServer()
+      const { store, changes } = await open(server.url)
+      await take(store)
+      const admin = await createClient({ url: server.url }).connect()
+      onTestFinished(() => admin.destroy())
+      if (how === 'stands still') server.pause()
+      else await admin.sendCommand(['CLIENT', 'PAUSE', '1500', 'ALL'])
+      const all = Array.from({ length: 200 }, () => refusedAfter(take(store, 2)))
+      expect(Math.max(...(await Promise.all(all)))).toBeLessThan(REJECTED_MS)
+      expect(await refusedAfter(take(store))).toBeLessThan(50)
+      expect(store.problem).toMatch(/no answer within|does not answer/)
+      server.resume()
+      await vi.waitFor(async () => expect(await remaining(store)).toBe(999), {
+        timeout: RECOVERED_MS,
+        interval: 20,
+      })
+      // What stood in the socket of the connection that was given up has been read by now.
+      await expect.poll(() => clients(admin)).toBe(3)
+      expect(await remaining(store)).toBe(999)
+      expect(changes.map((problem) => problem === undefined)).toEqual([true, false, true])
+    },
+  )
+
+  test('cuts the connection loses neither an operation nor counts it twice', async () => {
+    const server = await startServer()
+    const lossy = await startLossyProxy(server.port)
+    const { store } = await open(`redis://127.0.0.1:${lossy.port}`)
+    await take(store, 1, 'kept')
+    lossy.loseAnswers()
+    const answers = [
+      take(store, 5, 'new'),
+      store.counters.settle('kept', [3]),
+      store.keyValue('a').set('b', 'c', 60_000),
+    ]
+    expect(await Promise.all(answers)).toMatchObject([{ ok: true }, true, undefined])
+    expect(lossy.lost).toBeGreaterThan(0)
+    expect(await remaining(store)).toBe(1_000 - 5 - 3)
+    expect(await store.keyValue('a').get('b')).toBe('c')
+    await expect(take(store, 1, 'new')).rejects.toThrow(/"new" holds a reservation already/)
+  })
+
+  test('is away when a request ends is told later what that came to', async () => {
+    const server = await startServer(['--appendonly', 'yes', '--appendfsync', 'always'])
+    const { store } = await open(server.url)
+    await take(store, 100, 'settled')
+    await take(store, 100, 'released')
+    await server.kill()
+    await expect.poll(() => store.problem).toBeDefined()
+    await refusedAfter(store.counters.settle('settled', [7]))
+    await refusedAfter(store.counters.release('released'))
+    await server.start()
+    await vi.waitFor(async () => expect(await remaining(store)).toBe(993), {
+      timeout: RECOVERED_MS,
+      interval: 20,
+    })
+    expect(await store.counters.settle('settled', [7])).toBe(false)
+  })
+
+  test('forgets its scripts is told them again', async () => {
+    const server = await startServer()
+    const { store } = await open(server.url)
+    const admin = await createClient({ url: server.url }).connect()
+    onTestFinished(() => admin.destroy())
+    await admin.sendCommand(['SCRIPT', 'FLUSH'])
+    expect(await take(store)).toMatchObject({ ok: true })
+    expect(await remaining(store)).toBe(999)
+  })
+
+  test('is not there yet is waited for in the background', async () => {
+    const server = await startServer()
+    await server.kill()
+    const { store, changes } = await open(server.url)
+    expect(changes).toEqual([expect.stringContaining('nothing listens there (ECONNREFUSED)')])
+    expect(await refusedAfter(take(store))).toBeLessThan(50)
+    const heard = listen(store.channel('a'))
+    await server.start()
+    await untilUp(store)
+    await store.channel('a').publish('hello')
+    await expect.poll(async () => (await heard).heard).toEqual(['hello'])
+  })
+
+  test('was lost says to listeners that they may have missed something', async () => {
+    const server = await startServer()
+    const { store } = await open(server.url)
+    let refreshed = 0
+    const heard: unknown[] = []
+    store.channel('a').subscribe(
+      (message) => heard.push(message),
+      () => void refreshed++,
+    )
+    await expect.poll(() => refreshed).toBe(1)
+    await server.kill()
+    await server.start()
+    await expect.poll(() => refreshed, { timeout: RECOVERED_MS }).toBe(2)
+    await untilUp(store)
+    await store.channel('a').publish('again')
+    await expect.poll(() => heard).toEqual(['again'])
+  })
+
+  test('is silent is noticed though nobody asks it anything', async () => {
+    const server = await startServer()
+    const { store } = await open(server.url)
+    server.pause()
+    await expect.poll(() => store.problem, { timeout: 3_000 }).toMatch(/no answer/)
+    server.resume()
+    await expect.poll(() => store.problem, { timeout: RECOVERED_MS }).toBeUndefined()
+  })
+
+  test('drops keys when its memory is full is warned of', async () => {
+    const lru = await startServer(['--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru'])
+    expect((await open(lru.url)).warnings[0]).toMatch(/allkeys-lru\): a counter that is dropped/)
+    const full = await startServer(['--maxmemory', '1', '--maxmemory-policy', 'noeviction'])
+    const { store, warnings } = await open(full.url)
+    expect(warnings).toEqual([])
+    await expect(take(store)).rejects.toThrow(/its memory is full \(maxmemory\) \(OOM\)/)
+    expect(store.problem).toBeUndefined()
+  })
+
+  test('wants a password gets it, and nobody else sees it', async () => {
+    const server = await startServer(['--requirepass', 'p@ss:w/rd?'])
+    const host = `127.0.0.1:${server.port}`
+    const secret = 'p@ss:w/rd?'
+    const { store } = await open({ url: `redis://${host}/3`, password: secret })
+    expect(await take(store)).toMatchObject({ ok: true })
+    const { store: other } = await open(`valkey://:${encodeURIComponent(secret)}@${host}/3`)
+    expect(await remaining(other)).toBe(999)
+    expect(other.url).toBe(`valkey://:•••@${host}/3`)
+    await server.kill()
+    await expect.poll(() => other.problem).toBeDefined()
+    const error: unknown = await take(other).catch((cause: unknown) => cause)
+    expect(`${String(error)}${(error as Error).stack}${other.problem}`).not.toMatch(/p%40|p@ss/)
+    await server.start()
+    const wrong = openStore(`redis://user:wr0ng@${host}`, { now: Date.now })
+    await expect(wrong).rejects.toThrow(
+      `store "redis://user:•••@${host}": the user name or password is wrong (WRONGPASS)`,
+    )
+    await expect(openStore(`redis://${host}`, { now: Date.now })).rejects.toThrow(
+      /it wants a password \(NOAUTH\)\n {2}hint: redis:\/\/user:password@host/,
+    )
+  })
+
+  test('is a cluster is refused', async () => {
+    const server = await startServer(['--cluster-enabled', 'yes'])
+    await expect(openStore(server.url, { now: Date.now })).rejects.toThrow(
+      /it is a cluster\n {2}hint: one server, or one behind sentinels/,
+    )
+  })
+
+  test('is a replica is not written to', async () => {
+    const master = await startServer()
+    const replica = await startServer(['--replicaof', '127.0.0.1', String(master.port)])
+    expect((await open(replica.url)).changes).toEqual(['it is a replica'])
+  })
+})
+
+describe.skipIf(!hasSentinel)('a store behind sentinels', () => {
+  test.for(['killed', 'paused'] as const)(
+    'moves on to the next master where the first is %s',
+    { timeout: 30_000 },
+    async (how) => {
+      const master = await startServer()
+      const replica = await startServer(['--replicaof', '127.0.0.1', String(master.port)])
+      const sentinels = await TestSentinels.start(master, 500)
+      onTestFinished(() => sentinels.stop())
+      await sentinels.untilReady(1)
+      const { store, changes } = await open(sentinels.url)
+      await take(store, 10)
+      // Until the replica has it: what it does not have is lost with the master.
+      expect(await master.run('WAIT', '1', '2000')).toBe(1)
+      if (how === 'killed') await master.kill()
+      else master.pause()
+      const failedAt = performance.now()
+      expect(await refusedAfter(take(store))).toBeLessThan(REJECTED_MS)
+      await untilUp(store)
+      expect(performance.now() - failedAt).toBeLessThan(RECOVERED_MS)
+      expect(await remaining(store)).toBeLessThanOrEqual(989)
+      expect(changes.map((problem) => problem === undefined)).toEqual([true, false, true])
+      if (how === 'paused') master.resume()
+    },
+  )
+
+  test('says which sentinels do not know the master', async () => {
+    const master = await startServer()
+    const sentinels = await TestSentinels.start(master, 500, 1)
+    onTestFinished(() => sentinels.stop())
+    const other = sentinels.url.replace(/mymaster$/, 'other')
+    await expect(openStore(other, { now: Date.now })).rejects.toThrow(
+      /the sentinels know no "other"/,
+    )
+    const { changes } = await open('redis+sentinel://127.0.0.1:1/mymaster')
+    expect(changes).toEqual([expect.stringMatching(/no sentinel answers: nothing listens there/)])
+  })
+})
+
+/** How many are connected. */
+async function clients(admin: { sendCommand(args: string[]): Promise<unknown> }): Promise<number> {
+  const list = (await admin.sendCommand(['CLIENT', 'LIST'])) as string
+  return list.trim().split('\n').length
+}
+
+/** Passes bytes in both directions; told to, it throws the next answers away and cuts the connection, once. */
+async function startLossyProxy(port: number) {
+  const sockets = new Set<Socket>()
+  const state = { lost: 0, isLossy: false }
+  const server = createServer((client) => {
+    const upstream = connect(port, '127.0.0.1')
+    for (const socket of [client, upstream]) {
+      sockets.add(socket)
+      socket.on('error', () => {})
+    }
+    client.pipe(upstream)
+    upstream.on('data', (data) => {
+      if (state.isLossy) {
+        state.lost++
+        client.destroy()
+        upstream.destroy()
+        // The store has two connections: each loses the answers of one turn.
+        if (state.lost === 2) state.isLossy = false
+        return
+      }
+      client.write(data)
+    })
+    upstream.on('close', () => client.destroy())
+    client.on('close', () => upstream.destroy())
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(async () => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+    await once(server, 'close')
+  })
+  return {
+    port: (server.address() as AddressInfo).port,
+    get lost() {
+      return state.lost
+    },
+    loseAnswers: () => void (state.isLossy = true),
+  }
+}
