@@ -2,6 +2,7 @@ import { ROUTE } from './route-schema.ts'
 import { duration, expression, type OptionsSchema, type Schema } from './schema.ts'
 import { name, steps, text } from './schema-parts.ts'
 import { SERVER } from './server-schema.ts'
+import { STORE } from './store-schema.ts'
 import { UPSTREAM } from './upstream-schema.ts'
 
 /** What every step takes beside its plugin's options. Kept out of the plugins' own schemas. */
@@ -43,12 +44,7 @@ export const GATEWAY = {
       examples: [['./tenants/*.yaml']],
     },
     server: SERVER,
-    store: {
-      type: 'string',
-      default: 'memory:',
-      description: 'Where state is kept: memory: or sqlite:PATH.',
-      examples: ['sqlite:./data/sluice.db'],
-    },
+    store: STORE,
     reload: {
       type: 'object',
       additionalProperties: false,

@@ -1,6 +1,5 @@
 import path from 'node:path'
 import { isObject, type Json, type JsonObject } from '../kit/json.ts'
-import { MASK, Secret } from '../kit/secret.ts'
 import type { Plugin } from '../sdk.ts'
 import { byModel } from './by-model.ts'
 import { Compiler } from './compiler.ts'
@@ -21,10 +20,10 @@ import { Scripts } from './scripts.ts'
 import { buildServer, type PortOverrides } from './server.ts'
 import { shadowOf } from './shadow.ts'
 import { StepChecker } from './steps.ts'
+import { buildStore, printStore } from './store.ts'
 import type { ConfigTree, Segments } from './tree.ts'
 import { buildUpstream } from './upstreams.ts'
 import { type Fault, validate } from './validate.ts'
-import { shown } from './wording.ts'
 
 /** What a config is loaded with. */
 export interface LoadOptions extends ReadOptions, PortOverrides {
@@ -107,7 +106,9 @@ class Loader {
     if (this.#isSound('scripts')) await this.#addLibraries()
     const routes = await this.#routes(upstreams, server?.limits.bodyBytes ?? 0)
     this.#compiler.checkDefinitions(problems)
-    const store = this.#isSound('store') ? this.#store() : ''
+    const store = this.#isSound('store')
+      ? buildStore(this.#value.store, this.#source, problems)
+      : undefined
     const printed = { ...this.#printed, routes: routes.map((route) => route.printed) }
     const {
       pipelines: _spliced,
@@ -125,9 +126,9 @@ class Loader {
         variables,
         routes.map((route) => route.config.fingerprint),
       ]),
-      // Without a server there are errors, and the config is not handed out.
+      // Without a server or a store there are errors, and the config is not handed out.
       server: server!,
-      store: { url: new Secret(store) },
+      store: store!,
       reload: {
         watch: this.#value.reload?.watch ?? true,
         drainMs: this.#value.reload?.drain ?? 0,
@@ -135,7 +136,7 @@ class Loader {
       upstreams,
       routes: routes.map((route) => route.config),
       env: variables,
-      effective: toEffective({ ...effective, store: maskPassword(store) }),
+      effective: toEffective({ ...effective, store: printStore(effective['store']) }),
     })
   }
 
@@ -236,16 +237,6 @@ class Loader {
     protocols.tell(problems)
   }
 
-  #store(): string {
-    const { store } = this.#value
-    if (store === 'memory:' || /^sqlite:./.test(store)) return store
-    // Only the scheme is shown: what follows may hold a password.
-    const scheme = /^[\w+-]*:/.exec(store)?.[0]
-    const message = `expected memory: or sqlite:PATH, got ${scheme ? `a store of the kind ${scheme}` : shown(store)}`
-    this.#problems.add(['store'], { message, hint: 'sqlite:./data/sluice.db outlives a restart' })
-    return store
-  }
-
   /** The variables that expressions read. One that is not set is empty: a config must not depend on it. */
   #variables(env: LoadOptions['env']): Readonly<Record<string, string>> {
     const names = [...this.#compiler.env].sort()
@@ -300,9 +291,4 @@ const UNSOUND: Omit<UpstreamConfig, 'name' | 'position'> = {
   models: [{ pattern: '*', as: undefined }],
   demo: {},
   fingerprint: '',
-}
-
-/** A store's URL without its password. */
-function maskPassword(store: string): string {
-  return store.replace(/^([\w+-]+:\/\/[^/@]*:)[^/@]*@/, `$1${MASK}@`)
 }

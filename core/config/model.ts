@@ -15,8 +15,7 @@ export interface Config {
   /** Changes when anything changes that matters to the running gateway. */
   readonly fingerprint: string
   readonly server: ServerConfig
-  /** A store URL: `memory:`, `sqlite:PATH`. */
-  readonly store: { readonly url: Secret }
+  readonly store: StoreConfig
   readonly reload: { readonly watch: boolean; readonly drainMs: number }
   readonly upstreams: ReadonlyMap<string, UpstreamConfig>
   /** In the order in which they are tried. */
@@ -25,6 +24,16 @@ export interface Config {
   readonly env: Readonly<Record<string, string>>
   /** The config as it is in force, after include, use, override and interpolation; secrets masked. */
   readonly effective: JsonObject
+}
+
+/** Where state is kept. */
+export interface StoreConfig {
+  /** `memory:`, `sqlite:PATH`, `redis://…`: it may hold a password. */
+  readonly url: Secret
+  /** Where the ledger is, if not there. */
+  readonly ledger: string | undefined
+  readonly password: Secret | undefined
+  readonly sentinelPassword: Secret | undefined
 }
 
 /** The listeners and their limits. */

@@ -1,6 +1,7 @@
 import { formatProblem } from '../config/problems.ts'
 import type { JsonObject } from '../kit/json.ts'
 import type { AdminAnswer, AdminRoute } from '../sdk.ts'
+import type { Store } from '../store/store.ts'
 import type { Gateway, ReloadResult } from './gateway.ts'
 import type { LiveRoute } from './generation.ts'
 
@@ -41,6 +42,12 @@ export function adminRoutes(gateway: Gateway): readonly AdminRoute[] {
       summary: 'The scripts that are open, those that are switched off, and their processes.',
       handle: () => ({ body: describeSandbox(gateway) }),
     },
+    {
+      method: 'GET',
+      path: '/admin/store',
+      summary: 'Where state is kept, and whether it can be used now.',
+      handle: () => ({ body: describeStore(gateway.store) }),
+    },
     ...plugins,
   ]
 }
@@ -56,6 +63,11 @@ function reloadAnswer(result: ReloadResult): AdminAnswer {
   if (!result.ok) return { status: 422, body: { problems: result.problems.map(formatProblem) } }
   const { generation, changed, warnings } = result
   return { body: { generation, changed, warnings: warnings.map(formatProblem) } }
+}
+
+function describeStore({ url, isShared, problem }: Store): JsonObject {
+  const isUp = problem === undefined
+  return { url, shared: isShared, state: isUp ? 'up' : 'down', ...(isUp ? {} : { problem }) }
 }
 
 function describeRoute({ config, steps, plan }: LiveRoute): JsonObject {

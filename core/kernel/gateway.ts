@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { loadConfig } from '../config/load.ts'
+import { sourceOf } from '../config/store.ts'
 import type { Config, PluginCatalog, ServerConfig } from '../config/model.ts'
 import { ConfigError, formatProblem, type Problem } from '../config/problems.ts'
 import { GatewayError } from '../errors.ts'
@@ -52,6 +53,7 @@ export interface Gateway {
   readonly adminUrl: string | undefined
   readonly generation: Generation
   readonly sandboxes: Sandboxes
+  readonly store: Store
   /** Problems of the running config that did not keep it from loading. */
   readonly warnings: readonly Problem[]
   reload(): Promise<ReloadResult>
@@ -121,14 +123,18 @@ class LiveGateway implements Gateway {
     return this.#generation!
   }
 
+  get store(): Store {
+    return this.#store!
+  }
+
   /** In the order that a start needs: store, steps, listeners, watch. */
   async start(): Promise<void> {
     const log = this.#log
     const now = this.#now
     const { server } = this.#config
     const cwd = this.#options.cwd ?? process.cwd()
-    this.#store = await openStore(this.#config.store.url.reveal(), { now })
     const metrics = new MetricRegistry()
+    this.#store = await this.#openStore(metrics)
     const events = new EventBus(log)
     this.#events = events
     this.#factory = new GenerationFactory(
@@ -157,6 +163,21 @@ class LiveGateway implements Gateway {
     this.#state = 'ready'
     // Those who wait for the ready line come first.
     setImmediate(warmUp)
+  }
+
+  /** A store that goes away is told of once, and once that it is back; what a step does meanwhile is its own affair. */
+  #openStore(metrics: MetricRegistry): Promise<Store> {
+    const up = metrics.open().metrics.gauge('store_up', '1 while the store can be used.')
+    up.set(1)
+    return openStore(sourceOf(this.#config.store), {
+      now: this.#now,
+      onChange: (problem) => {
+        up.set(problem === undefined ? 1 : 0)
+        if (problem === undefined) this.#log.info('store is up')
+        else this.#log.error('store is down', { problem })
+      },
+      onWarning: (warning) => this.#log.warn('store is at risk', { warning }),
+    })
   }
 
   #handlers(): ListenerHandlers {
@@ -224,7 +245,7 @@ class LiveGateway implements Gateway {
       ['server.port', old.server.port, config.server.port],
       ['server.admin', addressOf(old.server), addressOf(config.server)],
       ['server.admin.token', tokenOf(old.server), tokenOf(config.server)],
-      ['store', old.store.url.reveal(), config.store.url.reveal()],
+      ['store', storeKey(old), storeKey(config)],
     ]
     return fixed
       .filter(([, before, after]) => before !== after)
@@ -314,6 +335,10 @@ class LiveGateway implements Gateway {
 
 function addressOf({ admin }: ServerConfig): string {
   return admin === undefined ? '' : `${admin.host}:${admin.port}`
+}
+
+function storeKey({ store }: Config): string {
+  return JSON.stringify(sourceOf(store))
 }
 
 function tokenOf({ admin }: ServerConfig): string | undefined {

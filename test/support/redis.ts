@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -6,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { createClient } from 'redis'
-import { expect, vi } from 'vitest'
+import { vi } from 'vitest'
 
 /** False on a machine without Redis; its tests are skipped there. Debian: `apt-get install redis-server redis-sentinel`. */
 export const hasRedis =
@@ -132,8 +133,8 @@ sentinel failover-timeout mymaster 3000
         async () => {
           const master = await ask(port, ['SENTINEL', 'MASTER', 'mymaster'])
           const known = master as Record<string, string>
-          expect(Number(known['num-slaves'])).toBe(replicas)
-          expect(Number(known['num-other-sentinels'])).toBe(others)
+          assert.equal(Number(known['num-slaves']), replicas)
+          assert.equal(Number(known['num-other-sentinels']), others)
         },
         { timeout: 15_000, interval: 50 },
       )

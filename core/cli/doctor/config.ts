@@ -3,6 +3,7 @@ import { access, constants, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname } from 'node:path'
 import type { Config } from '../../config/model.ts'
+import { sourceOf } from '../../config/store.ts'
 import { openStore } from '../../store/open.ts'
 import { fail, type Finding, messageOf, ok, warn } from './finding.ts'
 
@@ -47,10 +48,14 @@ async function examinePort(name: string, host: string, port: number): Promise<Fi
 }
 
 async function examineStore({ store }: Config): Promise<Finding> {
-  const url = store.url.reveal()
-  const kind = url.slice(0, url.indexOf(':'))
+  const source = sourceOf(store)
+  const kind = source.url.slice(0, source.url.indexOf(':'))
+  const warnings: string[] = []
   try {
-    const opened = await openStore(url, { now: Date.now })
+    const opened = await openStore(source, {
+      now: Date.now,
+      onWarning: (message) => warnings.push(message),
+    })
     try {
       const values = opened.keyValue('doctor/')
       await values.set('probe', 'here', 60_000)
@@ -60,10 +65,14 @@ async function examineStore({ store }: Config): Promise<Finding> {
     } finally {
       await opened.close()
     }
+    const [warning, remedy = ''] = warnings[0]?.split('\n  hint: ') ?? []
+    if (warning !== undefined) return warn('store', warning, remedy)
     if (kind !== 'memory') return ok('store', `${kind} opens and is writable`)
     return ok('store', 'memory: empty after each start')
   } catch (cause) {
-    return fail('store', messageOf(cause), 'see store in the config, and who may write there')
+    const [message, remedy] = messageOf(cause).split('\n  hint: ')
+    const general = 'see store in the config, whether it is there, and who may write there'
+    return fail('store', message!, remedy ?? general)
   }
 }
 

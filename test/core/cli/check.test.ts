@@ -23,7 +23,7 @@ describe('sluice check', () => {
     const { code, stdout, stderr } = await sluice(['check', 'a.yaml'], { cwd })
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(stderr).toContain('a.yaml:4:1 sever: unknown option\n  hint: did you mean server?\n')
-    expect(stderr).toContain('a.yaml:5:8 store: expected memory: or sqlite:PATH')
+    expect(stderr).toContain('a.yaml:5:8 store: expected memory:, sqlite:PATH or redis://HOST')
     expect(stderr).toContain('a.yaml cannot be loaded: 2 errors\n')
   })
 

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { clock, memory, openFiles, versionFinding } from '#core/cli/doctor/machine.ts'
 import type { Finding } from '#core/cli/doctor/finding.ts'
+import { hasRedis, TestRedis } from '../../support/redis.ts'
 import { folderOf, sluice, SMALLEST } from './command-line.ts'
 
 const MB = 1024 * 1024
@@ -61,6 +62,34 @@ describe('sluice doctor', () => {
       state: 'fail',
       message: `127.0.0.1:${port} is in use`,
       remedy: 'end what listens there (ss -ltnp), or set server.admin',
+    })
+  })
+
+  it.skipIf(!hasRedis)('asks a store on a server whether it keeps what is written', async () => {
+    const server = await TestRedis.start([
+      '--maxmemory',
+      '99mb',
+      '--maxmemory-policy',
+      'allkeys-lru',
+    ])
+    onTestFinished(() => server.stop())
+    const store = `store: { url: "${server.url}", ledger: "memory:" }\n`
+    const cwd = await folderOf({ 'gateway.yaml': `${SMALLEST}${ANY_PORT}${store}` })
+    expect((await findings([], cwd)).of('store')).toMatchObject({
+      state: 'warn',
+      remedy: 'maxmemory-policy noeviction',
+    })
+    await server.run('CONFIG', 'SET', 'maxmemory-policy', 'noeviction')
+    expect((await findings([], cwd)).of('store')).toMatchObject({
+      state: 'ok',
+      message: 'redis opens and is writable',
+    })
+    await server.kill()
+    const { code, of } = await findings([], cwd)
+    expect(code).toBe(1)
+    expect(of('store')).toMatchObject({
+      state: 'fail',
+      message: expect.stringContaining('nothing listens there (ECONNREFUSED)') as string,
     })
   })
 

@@ -101,6 +101,7 @@ const BEYOND_A_SCHEMA: Readonly<Record<string, readonly string[]>> = {
     'expression-fault',
     'expression-scope',
     'route-path',
+    'store-faults',
     'store-unknown',
     'upstream-headers',
     'upstream-url',

@@ -53,13 +53,11 @@ describe.skipIf(!hasRedis)('a store whose server', () => {
     const server = await startServer()
     const { store, changes } = await open(server.url)
     await take(store)
-    const underWay = [take(store), store.keyValue('a').get('b')].map(refusedAfter)
     await server.kill()
     await expect.poll(() => store.problem).toMatch(/connection was cut|nothing listens/)
     expect(await refusedAfter(take(store))).toBeLessThan(50)
     expect(await refusedAfter(store.keyValue('a').set('b', 1, 1_000))).toBeLessThan(50)
     expect(await refusedAfter(store.channel('a').publish(1))).toBeLessThan(50)
-    for (const answered of await Promise.allSettled(underWay)) void answered
     await server.start()
     await untilUp(store)
     await expect.poll(() => changes.at(-1)).toBeUndefined()
@@ -231,7 +229,7 @@ describe.skipIf(!hasSentinel)('a store behind sentinels', () => {
     { timeout: 30_000 },
     async (how) => {
       const master = await startServer()
-      const replica = await startServer(['--replicaof', '127.0.0.1', String(master.port)])
+      await startServer(['--replicaof', '127.0.0.1', String(master.port)])
       const sentinels = await TestSentinels.start(master, 500)
       onTestFinished(() => sentinels.stop())
       await sentinels.untilReady(1)
