@@ -79,10 +79,12 @@ async function withLedger(
     for (const problem of problems) stderr(`${formatProblem(problem)}\n`)
     return 1
   }
-  const url = config.store.url.reveal()
-  if (url === 'memory:') {
-    stderr('sluice audit: store: memory: ends with the gateway, so there is nothing to read\n')
-    stderr('  hint: store: sqlite:./data/sluice.db keeps an audit trail\n')
+  const url = config.store.ledger ?? config.store.url
+  if (!url.startsWith('sqlite:')) {
+    stderr('sluice audit: the ledger ends with the gateway, so there is nothing to read\n')
+    stderr(
+      '  hint: store: sqlite:./data/sluice.db keeps an audit trail, and so does store: { url, ledger: sqlite:PATH }\n',
+    )
     return 1
   }
   try {

@@ -28,8 +28,8 @@ export interface Config {
 
 /** Where state is kept. */
 export interface StoreConfig {
-  /** `memory:`, `sqlite:PATH`, `redis://…`: it may hold a password. */
-  readonly url: Secret
+  /** `memory:`, `sqlite:PATH`, `redis://…`, without its password. */
+  readonly url: string
   /** Where the ledger is, if not there. */
   readonly ledger: string | undefined
   readonly password: Secret | undefined

@@ -33,16 +33,34 @@ export function buildStore(
       problems.add(['store', option], { message, side: 'key' })
     }
   }
-  return { url: new Secret(url), ledger, password, sentinelPassword }
+  const { shown: bare, secret } = splitPassword(url)
+  return {
+    url: bare,
+    ledger,
+    password: password ?? (secret === undefined ? undefined : new Secret(secret)),
+    sentinelPassword,
+  }
 }
 
 /** What the store is opened with. */
 export function sourceOf({ url, ledger, password, sentinelPassword }: StoreConfig): StoreSource {
   return {
-    url: url.reveal(),
+    url,
     ledger,
     password: password?.reveal(),
     sentinelPassword: sentinelPassword?.reveal(),
+  }
+}
+
+/** The URL without its password, and that password, as nobody needs to encode it. */
+function splitPassword(url: string): { shown: string; secret: string | undefined } {
+  if (!isRedisUrl(url)) return { shown: url, secret: undefined }
+  try {
+    const { password } = parseRedisUrl(url)
+    return { shown: url.replace(/^([^:]+:\/\/[^:@]*):.*@/s, '$1@'), secret: password }
+  } catch {
+    // It has been told of, and the config is not handed out.
+    return { shown: '', secret: undefined }
   }
 }
 

@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path'
 import { loadConfig } from '../../config/load.ts'
 import type { Config, StepConfig } from '../../config/model.ts'
 import { formatProblem } from '../../config/problems.ts'
+import { sourceOf } from '../../config/store.ts'
 import { GatewayError } from '../../errors.ts'
 import { EventBus, openHost } from '../../kernel/host.ts'
 import { createLogger } from '../../kernel/log.ts'
@@ -37,7 +38,7 @@ export async function callAdmin(
   const step = stepOf(plugin, config)
   if (step === undefined) throw new RangeError(`no route of ${file} has the step ${plugin}`)
   const now = Date.now
-  const store = await openStore(config.store.url.reveal(), { now })
+  const store = await openStore(sourceOf(config.store), { now })
   try {
     if (!store.isShared) throw new RangeError(onlyThere(plugin))
     return await onStore(step, call, { config, cwd, store, now })

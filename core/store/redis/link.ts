@@ -5,12 +5,6 @@ import { connect } from './connect.ts'
 import { isPermanent, isRefusal, mustMove, reasonOf, tellOf, Unanswered } from './failure.ts'
 import type { Server } from './location.ts'
 
-/**
- * A server that says nothing for so long, while it is asked, is away: operations are rejected within half a second,
- * of which the rest is the event loop's. One that is busy answering others is not away.
- */
-const TIMEOUT_MS = 400
-
 /** Operations that wait for their answers. */
 const MOST_PENDING = 10_000
 
@@ -43,7 +37,7 @@ interface Operation {
 
 /**
  * A connection to one server, made anew whenever it is lost. While there is none, operations are rejected at once;
- * those that were under way are sent again, if the next connection comes before TIMEOUT_MS are over.
+ * those that were under way are sent again, if the next connection comes in time.
  *
  * The client of npm is used for one connection at a time. By itself, it lets what it has sent wait for ever, and takes
  * up to seconds to see that a sentinel has named another server.
@@ -97,7 +91,7 @@ export class Link {
     return new Promise((resolve, reject) => {
       const operation = { args, calledAt: performance.now(), mayRepeat, resolve, reject }
       this.#pending.add(operation)
-      if (this.#check === undefined) this.#checkLater(TIMEOUT_MS)
+      if (this.#check === undefined) this.#checkLater(this.#server.timeoutMs)
       this.#send(operation, client)
     })
   }
@@ -156,18 +150,19 @@ export class Link {
     this.#check = undefined
     const [oldest] = this.#pending
     if (oldest === undefined) return
+    const { timeoutMs } = this.#server
     const now = performance.now()
     if (!this.#stranded.has(oldest)) {
-      const rest = TIMEOUT_MS - (now - Math.max(this.#answeredAt, oldest.calledAt))
+      const rest = timeoutMs - (now - Math.max(this.#answeredAt, oldest.calledAt))
       // Timers may fire a little early.
       if (rest > 1) {
         this.#checkLater(rest)
         return
       }
-      this.#lose(this.#client, SILENT)
+      this.#lose(this.#client, `no answer within ${timeoutMs} ms`)
     }
     for (const operation of this.#pending) {
-      const rest = operation.calledAt + TIMEOUT_MS - now
+      const rest = operation.calledAt + timeoutMs - now
       if (rest > 1) {
         this.#checkLater(rest)
         return
@@ -226,5 +221,3 @@ export class Link {
     return new StoreUnavailable(tellOf(this.#server.shown, reason), { cause })
   }
 }
-
-const SILENT = `no answer within ${TIMEOUT_MS} ms`

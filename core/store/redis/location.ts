@@ -1,3 +1,4 @@
+import { parseDuration } from '../../kit/duration.ts'
 import { MASK } from '../../kit/secret.ts'
 import { suggest } from '../../kit/suggest.ts'
 
@@ -19,6 +20,8 @@ export interface Location {
   readonly database: number
   /** In front of all keys and channels. */
   readonly prefix: string
+  /** A server that says nothing for so long, while it is asked, is away. */
+  readonly timeoutMs: number
   /** The URL as it may be shown: without its password. */
   readonly shown: string
 }
@@ -29,7 +32,10 @@ export interface Server extends Location {
 }
 
 const SCHEME = /^(redis|rediss|valkey|valkeys)(\+sentinel)?:\/\//
-const OPTIONS = ['prefix', 'database']
+const OPTIONS = ['prefix', 'database', 'timeout']
+
+/** Operations are rejected within half a second of silence; what is left of it is the event loop's. */
+const TIMEOUT_MS = 400
 const PORT = 6379
 const SENTINEL_PORT = 26379
 
@@ -39,8 +45,8 @@ export function isRedisUrl(url: string): boolean {
 }
 
 /**
- * Reads `redis://[user:password@]host[:port][/database][?prefix=NAME]` and
- * `redis+sentinel://[user:password@]host[:port],host[:port]/name[?database=N&prefix=NAME]`; `rediss` for TLS, `valkey`
+ * Reads `redis://[user:password@]host[:port][/database][?prefix=NAME&timeout=400ms]` and
+ * `redis+sentinel://[user:password@]host[:port],host[:port]/name[?database=N]`; `rediss` for TLS, `valkey`
  * for `redis`. What may stand in a URL only encoded stands so here too. Throws a RangeError that says what is accepted.
  */
 export function parseRedisUrl(url: string): Location {
@@ -68,6 +74,7 @@ export function parseRedisUrl(url: string): Location {
     username,
     password,
     database: databaseOf(options.get('database') ?? (hasSentinels ? '' : path), shown),
+    timeoutMs: timeoutOf(options.get('timeout'), shown),
     prefix: prefixOf(options.get('prefix') ?? 'sluice', shown),
     shown,
   }
@@ -120,6 +127,15 @@ function addressOf(text: string, defaultPort: number, shown: string): Address {
 function databaseOf(text: string, shown: string): number {
   if (/^\d{0,6}$/.test(text)) return Number(text)
   throw badUrl(shown, `the database is ${JSON.stringify(text)}`, 'a number: redis://host:6379/0')
+}
+
+function timeoutOf(text: string | null, shown: string): number {
+  if (text === null) return TIMEOUT_MS
+  try {
+    return Math.max(1, parseDuration(text))
+  } catch (cause) {
+    throw badUrl(shown, `timeout: ${(cause as Error).message}`, 'timeout=400ms')
+  }
 }
 
 function prefixOf(text: string, shown: string): string {

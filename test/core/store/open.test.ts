@@ -33,8 +33,14 @@ describe('the URL of a store', () => {
   })
 
   test.for([
-    ['postgres://me:secret@host/db', 'unknown store "postgres:", expected memory: or sqlite:PATH'],
-    ['data/sluice.db', 'unknown store "data/sluice.db", expected memory: or sqlite:PATH'],
+    [
+      'postgres://me:secret@host/db',
+      'unknown store "postgres:", expected memory:, sqlite:PATH or redis://HOST',
+    ],
+    [
+      'data/sluice.db',
+      'unknown store "data/sluice.db", expected memory:, sqlite:PATH or redis://HOST',
+    ],
     ['memory:x', 'unknown store "memory:"'],
     ['sqlite:', 'store "sqlite:": expected a path after sqlite:\n  hint: write sqlite:./data/'],
     ['sqlite::memory:', 'expected a path after sqlite:'],

@@ -23,6 +23,7 @@ test.for([
       database: 4,
     },
   ],
+  ['redis://h?timeout=2s', { timeoutMs: 2_000 }],
   ['rediss+sentinel://a/m', { isTls: true, sentinelName: 'm' }],
 ] as const)('%s is read', ([url, expected]) => {
   expect(parseRedisUrl(url)).toMatchObject(expected)
@@ -34,6 +35,7 @@ test.for([
   ['redis+sentinel://a', 'the name that the sentinels know is missing'],
   ['redis://h/x', 'the database is "x"'],
   ['redis://h?databse=1', 'unknown option "databse"\n  hint: write database'],
+  ['redis://h?timeout=soon', 'timeout: '],
   ['redis://h?prefix={a}', 'the prefix is "{a}"'],
   ['redis://', 'expected host or host:port'],
   ['redis://h:99999', 'expected host or host:port\n  hint: write redis://127.0.0.1:6379'],
