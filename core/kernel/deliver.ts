@@ -1,7 +1,7 @@
 import { GatewayError } from '../errors.ts'
 import type { Headers } from '../exchange.ts'
 import { withStreamUsage } from '../dialects/same-dialect.ts'
-import { isObject, type JsonObject } from '../kit/json.ts'
+import { isObject, type Json, type JsonObject } from '../kit/json.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../upstream/upstream.ts'
 import {
   aliasOf,
@@ -17,6 +17,8 @@ import {
 import { limitBody, readBody } from './body.ts'
 import { deliverConverted } from './crossing.ts'
 import type { LiveExchange, LiveRequest } from './exchange.ts'
+import { isJson } from './request-body.ts'
+import { mixDialects, withoutSeals } from './seals.ts'
 import { applyTouch, touchOf } from './touch.ts'
 
 /** Bodies up to this size are gathered: one buffer costs less than a stream. Bytes. */
@@ -28,6 +30,7 @@ const REPLAY = 1024 * 1024
 /** Makes one attempt per call: chooses the upstream, sends, and puts the answer's head on the exchange. */
 export function createDeliver(options: DeliverOptions): (exchange: LiveExchange) => Promise<void> {
   const { route } = options
+  const mayHoldSeals = mixDialects(options.upstreams)
   return async (exchange) => {
     if (route.upstream === undefined && exchange.chosen === undefined) return
     assertWanted(exchange)
@@ -35,7 +38,7 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
     if (!live.upstream.dialects.includes(exchange.req.dialect)) {
       return deliverConverted(exchange, live, options)
     }
-    const body = await requestBody(exchange, route.bodyBytes, options.replays)
+    const body = await requestBody(exchange, options, mayHoldSeals)
     assertWanted(exchange)
     exchange.attempts++
     const { req } = exchange
@@ -43,8 +46,12 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
     const path = strippedPath(aliasedPath(req, alias), route.stripPrefix)
     const isTouched = alias !== undefined || options.needsUsage
     const touch = isTouched ? touchOf(exchange, path, alias, options, live) : undefined
-    const isWritten = alias !== undefined || req.isReplaced || touch?.asksUsage === true
-    const sent = isWritten ? writtenBody(req, alias, touch?.asksUsage) : body
+    const unsealed = mayHoldSeals
+      ? await withoutSeals(exchange, path, alias ?? req.model, options)
+      : undefined
+    const isWritten =
+      alias !== undefined || req.isReplaced || touch?.asksUsage === true || unsealed !== undefined
+    const sent = isWritten ? writtenBody(req, alias, touch?.asksUsage, unsealed) : body
     // Tokens cannot be counted in what is compressed.
     if (options.readsUsage && req.dialect !== 'http' && 'accept-encoding' in req.headers) {
       req.headers['accept-encoding'] = 'identity'
@@ -116,11 +123,17 @@ function chooseUpstream(
 }
 
 /** The client's body: gathered where it is small, read already or may be sent again, else a stream. */
-async function requestBody(exchange: LiveExchange, limit: number, replays: boolean) {
+async function requestBody(
+  exchange: LiveExchange,
+  { route: { bodyBytes: limit }, replays }: DeliverOptions,
+  mayHoldSeals: boolean,
+) {
   const { req } = exchange
   if (req.bytes !== undefined || !req.hasBody) return req.bytes
   const length = Number(req.headers['content-length'] ?? Infinity)
-  const isKept = replays && (length <= REPLAY || length === Infinity)
+  // It may hold thoughts of another provider's model.
+  const isSeen = mayHoldSeals && req.dialect !== 'http' && isJson(req.headers['content-type'])
+  const isKept = (replays && (length <= REPLAY || length === Infinity)) || isSeen
   if (isKept || length <= GATHER) {
     const bytes = await readBody(req.raw, limit)
     exchange.requestBytes = bytes.length
@@ -133,12 +146,15 @@ async function requestBody(exchange: LiveExchange, limit: number, replays: boole
 
 /** The body as the steps have left it, with the upstream's own name for the model. */
 function writtenBody(
-  { body, bytes, isReplaced }: LiveRequest,
+  req: LiveRequest,
   alias: string | undefined,
   asksUsage = false,
+  unsealed?: Json,
 ): Buffer | undefined {
+  const body = unsealed ?? req.body
   const isNamed = alias !== undefined && isObject(body) && body['model'] !== undefined
-  if (!isReplaced && !isNamed && !asksUsage) return bytes
+  const isWritten = req.isReplaced || isNamed || asksUsage || unsealed !== undefined
+  if (!isWritten) return req.bytes
   if (body === undefined) return undefined
   if (typeof body === 'string') return Buffer.from(body)
   const named = isNamed ? { ...body, model: alias } : body

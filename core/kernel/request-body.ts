@@ -27,7 +27,8 @@ export async function readJsonBody(
 
 const NOTHING = Buffer.alloc(0)
 
-function isJson(contentType = ''): boolean {
+/** True for a type of JSON, and where none is stated. */
+export function isJson(contentType = ''): boolean {
   return contentType === '' || /^application\/([^;]+\+)?json\s*(;|$)/i.test(contentType)
 }
 

@@ -7,7 +7,14 @@ import { nativeFields, type Citation, type Part, type ToolCallPart } from '../hu
 import { compact, json, listOf, numberOf, objectOf, stringOf } from '../hub/fields.ts'
 import { argumentsObject } from '../hub/tool-arguments.ts'
 import { unwrapAnswer } from '../hub/unwrap.ts'
-import { callPart, camel, decodePart, OpenCalls, signatureOf } from './gemini-parts.ts'
+import {
+  callPart,
+  camel,
+  decodePart,
+  NO_SIGNATURE,
+  OpenCalls,
+  signatureOf,
+} from './gemini-parts.ts'
 import { rest, type Wire } from './wire.ts'
 
 const DIALECT = 'gemini'
@@ -169,7 +176,7 @@ export function encodeGeminiAnswer(answer: HubAnswer, crossing: Crossing): JsonO
   const choices: readonly HubChoice[] = [answer, ...(answer.alternatives ?? [])]
   const isOwn = crossing.target === DIALECT
   return json({
-    candidates: choices.map((choice, index) => encodeCandidate(choice, index)),
+    candidates: choices.map((choice, index) => encodeCandidate(choice, index, crossing)),
     usageMetadata: isOwn ? answer.rawUsage : encodeUsage(answer.usage),
     ...envelope(answer, crossing),
     ...nativeFields(answer.native, DIALECT),
@@ -184,8 +191,12 @@ export function envelope(
   return { modelVersion: modelName ?? model, responseId: id === '' ? requestId : id }
 }
 
-function encodeCandidate({ parts, finish }: HubChoice, index: number): JsonObject {
-  const written = parts.flatMap(encodeAnswerPart)
+function encodeCandidate(
+  { parts, finish }: HubChoice,
+  index: number,
+  crossing: Crossing,
+): JsonObject {
+  const written = parts.flatMap((part) => encodeAnswerPart(part, crossing))
   const isBroken = parts.some((part) => part.type === 'toolCall' && isMalformed(part))
   return {
     ...candidateOf(written, index),
@@ -210,8 +221,11 @@ export function candidateOf(parts: readonly JsonObject[], index: number): JsonOb
   return { content: { parts: [...parts], role: 'model' }, index }
 }
 
-/** Writes one part of an answer; nothing for what this dialect cannot tell. */
-export function encodeAnswerPart(part: Part): JsonObject[] {
+/**
+ * Writes one part of an answer; nothing for what this dialect cannot tell. A call that nobody signed is given Google's
+ * own word for that: the client may go on with a model of Google's, which refuses calls without a signature.
+ */
+export function encodeAnswerPart(part: Part, { target }: Crossing): JsonObject[] {
   switch (part.type) {
     case 'text':
       return [{ text: part.text, ...nativeFields(part.native, DIALECT) }]
@@ -224,7 +238,8 @@ export function encodeAnswerPart(part: Part): JsonObject[] {
     case 'toolCall': {
       const args = argumentsObject(part)
       if (args === undefined) return []
-      const signature = part.proof === undefined ? undefined : signatureOf(part.proof)
+      const unsigned = target === DIALECT ? undefined : NO_SIGNATURE
+      const signature = part.proof === undefined ? unsigned : signatureOf(part.proof)
       return [
         { ...callPart(part.id, part.name, args, signature), ...nativeFields(part.native, DIALECT) },
       ]

@@ -8,6 +8,7 @@ import {
   type HubMessage,
   type MediaSource,
   type Part,
+  type Proof,
   type ReasoningPart,
   type ToolCallPart,
   type ToolResultPart,
@@ -17,14 +18,11 @@ import { isProofFor } from '../hub/proof.ts'
 import { argumentsObject } from '../hub/tool-arguments.ts'
 import type { Turn } from '../hub/turns.ts'
 import type { Concept } from '../hub/verdicts.ts'
-import { callPart, isVideo, NO_BODY, NO_ID, responseOf, signatureOf } from './gemini-parts.ts'
+import { callPart, isVideo, NO_BODY, NO_ID, NO_SIGNATURE, responseOf } from './gemini-parts.ts'
 import { FUNCTION_NAME } from './gemini-tools.ts'
 import { judgeNative } from './openai-responses-encode-items.ts'
 
 const DIALECT = 'gemini'
-
-/** Google's own word for a call that another model made: without it, Gemini 3 refuses a call that nobody signed. */
-const NO_SIGNATURE = 'skip_thought_signature_validator'
 
 /** Writes the contents of a request; knows the names of all calls. */
 export class ContentWriter {
@@ -105,13 +103,9 @@ export class ContentWriter {
         report.judge('refusal', path)
         return [{ text: part.text }]
       case 'reasoning':
-        return isOwn ? [ownThought(part, own)] : []
+        return isOwn ? this.#ownThought(part, path, own) : []
       case 'toolCall':
-        return this.#call(
-          part,
-          path,
-          part.proof === undefined ? undefined : signatureOf(part.proof),
-        )
+        return this.#call(part, path, this.#ownSignature(part.proof))
       case 'toolResult':
         return this.#result(part, path)
       case 'image':
@@ -128,6 +122,20 @@ export class ContentWriter {
       default:
         return []
     }
+  }
+
+  /** A thought of this dialect, as it came; those of another provider's model are not believed. */
+  #ownThought({ text, proof }: ReasoningPart, path: string, own: JsonObject): JsonObject[] {
+    if (proof !== undefined && proof.provider !== 'google') {
+      this.#crossing.report.note('dropped', path, 'the thoughts of another provider’s model')
+      return []
+    }
+    return [json({ text, thought: true, thoughtSignature: proof?.data, ...own })]
+  }
+
+  /** The signature of a call of this dialect; Google's word for none in the place of another provider's. */
+  #ownSignature(proof: Proof | undefined): string | undefined {
+    return proof === undefined || proof.provider === 'google' ? proof?.data : NO_SIGNATURE
   }
 
   #judgeMarks(part: Part, path: string): void {
@@ -227,11 +235,6 @@ export class ContentWriter {
 const FALLBACK: Partial<Readonly<Record<Concept, string>>> = {
   imageUrl: 'image/png',
   documentUrl: 'application/pdf',
-}
-
-function ownThought({ text, proof }: ReasoningPart, own: JsonObject): JsonObject {
-  const signature = proof === undefined ? undefined : signatureOf(proof)
-  return json({ text, thought: true, thoughtSignature: signature, ...own })
 }
 
 function isMedia({ type }: Part): boolean {

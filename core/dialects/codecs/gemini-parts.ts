@@ -10,7 +10,7 @@ import {
   type ToolResultPart,
 } from '../hub/conversation.ts'
 import { compact, json, listOf, objectOf, stringOf } from '../hub/fields.ts'
-import { openProof, sealProof } from '../hub/proof.ts'
+import { openProof, SEAL_BASE64, sealProof } from '../hub/proof.ts'
 import { rest, type Wire } from './wire.ts'
 
 const DIALECT = 'gemini'
@@ -90,13 +90,13 @@ function decodeThought(part: Wire, text: string): ReasoningPart {
   })
 }
 
-/** Signatures are base64 here, so a sealed one is too. */
-const SEALED = Buffer.from('sl1.').toString('base64').slice(0, 5)
+/** Google's own word for a call that another model made: without it, Gemini 3 refuses a call that nobody signed. */
+export const NO_SIGNATURE = 'skip_thought_signature_validator'
 
-/** Reads a signature: Google's own, or one that an answer of another provider was given. */
+/** Reads a signature, base64 as all are here: Google's own, or one that an answer of another provider was given. */
 export function proofOf(signature: Json | undefined): Proof | undefined {
   if (typeof signature !== 'string' || signature === '') return undefined
-  const sealed = signature.startsWith(SEALED)
+  const sealed = signature.startsWith(SEAL_BASE64)
     ? openProof(Buffer.from(signature, 'base64').toString('utf8'))
     : undefined
   return sealed ?? { provider: 'google', family: 'gemini', kind: 'signature', data: signature }

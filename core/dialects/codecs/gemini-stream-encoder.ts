@@ -52,7 +52,7 @@ export class GeminiStreamEncoder implements StreamEncoder {
         const { head, choice = 0 } = event
         this.#blocks.set(event.block, { head, choice, text: '' })
         if (head.type !== 'native' || head.dialect !== 'gemini') return []
-        return [this.#parts(encodeAnswerPart(head), choice)]
+        return [this.#parts(encodeAnswerPart(head, this.#crossing), choice)]
       }
       case 'blockDelta': {
         const block = this.#blocks.get(event.block)
@@ -106,7 +106,7 @@ export class GeminiStreamEncoder implements StreamEncoder {
       const signed = proof ?? head.proof
       if (signed === undefined) return []
       const thought = { type: 'reasoning', text: '', proof: signed } as const
-      return [this.#parts(encodeAnswerPart(thought), choice)]
+      return [this.#parts(encodeAnswerPart(thought, this.#crossing), choice)]
     }
     if (head.type !== 'toolCall') return []
     const call = compact<ToolCallPart>({
@@ -114,7 +114,7 @@ export class GeminiStreamEncoder implements StreamEncoder {
       arguments: block.text,
       proof: head.proof ?? proof,
     })
-    const parts = encodeAnswerPart(call)
+    const parts = encodeAnswerPart(call, this.#crossing)
     if (parts.length === 0) {
       this.#malformed.add(choice)
       return []

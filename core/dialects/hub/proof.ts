@@ -3,11 +3,19 @@ import type { Proof, ProofProvider } from './conversation.ts'
 /** Marks a foreign proof in a field that a client hands back without looking. */
 const PREFIX = 'sl1'
 
-/**
- * How each sealed proof begins. A body of the upstream's own dialect that holds one must not pass untouched: its
- * provider would refuse it. The codec's encoder leaves it out.
- */
+/** How each sealed proof begins. */
 export const SEAL = `${PREFIX}.`
+
+/** The same in base64, which is how Gemini's clients hold it. */
+export const SEAL_BASE64 = Buffer.from(SEAL).toString('base64').slice(0, 5)
+
+/**
+ * True where a body may hold a sealed proof. One for an upstream of the client's own dialect must not pass untouched
+ * then: its provider would refuse it. The codec's encoder leaves it out.
+ */
+export function mayHoldSeal(body: Buffer): boolean {
+  return body.includes(SEAL) || body.includes(SEAL_BASE64)
+}
 
 /** Stands where a client expects a signature of thoughts that have none. */
 export const UNPROVEN = `${PREFIX}.other..signature..`

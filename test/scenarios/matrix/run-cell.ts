@@ -25,7 +25,7 @@ export async function runCell(
   delivery: Delivery = {},
 ): Promise<{ found: Outcome; meant: Outcome }> {
   const { word, requests } = lanes.upstreams[cell.upstream].expect(
-    ...one.answers.map((said) => ({ said, delivery })),
+    one.answers.map((said) => ({ said, delivery })),
   )
   const differences = DIFFERENCES.filter((difference) => difference.in(cell))
   const models = MODELS[cell.upstream]

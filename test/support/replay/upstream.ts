@@ -63,9 +63,12 @@ export class ReplayUpstream {
     return [...this.#scripts.values()].map(({ script }) => script)
   }
 
-  /** Expects a conversation; its requests are answered in this order. */
-  expect(...answers: readonly Scripted[]): Script {
-    const word = `case-${this.#scripts.size}-${this.dialect}`
+  /** Expects a conversation; its requests are answered in this order. `word` where it began elsewhere. */
+  expect(answers: readonly Scripted[], word?: string): Script {
+    return this.#expect(answers, word ?? `case-${this.#scripts.size}-${this.dialect}`)
+  }
+
+  #expect(answers: readonly Scripted[], word: string): Script {
     const script: Script = { word, requests: [] }
     this.#scripts.set(word, { script, answers })
     return script
