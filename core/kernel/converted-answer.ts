@@ -2,6 +2,7 @@ import { CODECS, upstreamCodec } from '../dialects/codecs/index.ts'
 import { answerHeaders } from '../dialects/foreign-headers.ts'
 import { kindOfStatus, type HubError } from '../dialects/hub/answer.ts'
 import { eventsOf } from '../dialects/hub/answer-events.ts'
+import { CUT } from '../dialects/hub/stream.ts'
 import { type Framing, StreamConverter } from '../dialects/hub/stream-converter.ts'
 import { refusedField } from '../dialects/hub/refused-field.ts'
 import { UPSTREAM_SIDES } from '../dialects/providers.ts'
@@ -81,13 +82,18 @@ function applyStream(
   exchange.follower = {
     usage: () => converter.usage,
     deliveredBytes: () => converter.deliveredBytes,
-    isComplete: () => converter.isComplete || converter.failure !== undefined,
+    isComplete: () => converter.isComplete || hasFailed(converter),
   }
   exchange.cutText = (error) => converter.fail(stream.failureOf(error))
   res.status = 200
   res.set('content-type', framing.contentType)
   if (!res.raw.hasHeader('cache-control')) res.set('cache-control', 'no-cache')
   res.stream = stream
+}
+
+/** True where the upstream itself has told of a failure; a stream that just ends has told nothing. */
+function hasFailed({ failure }: StreamConverter): boolean {
+  return failure !== undefined && failure !== CUT
 }
 
 function converterOf({ from, to, crossing }: ConvertedRequest, framing: Framing): StreamConverter {
