@@ -26,7 +26,7 @@ function request(body: string): Buffer {
     'content-type: application/json',
     'accept: application/json',
     'user-agent: bench/1.0',
-    'authorization: Bearer client',
+    'authorization: Bearer bench-client-token',
     `content-length: ${body.length}`,
     ...headers.split('\n').filter(Boolean),
   ]
