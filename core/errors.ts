@@ -55,6 +55,11 @@ export const ERRORS = {
     source: 'upstream',
     title: 'The upstream answered in a way that cannot be passed on',
   },
+  UPSTREAM_CREDENTIALS: {
+    status: 502,
+    source: 'upstream',
+    title: 'No credential for the upstream could be had',
+  },
   UPSTREAM_REFUSED: { status: 502, source: 'config', title: 'The upstream address is not allowed' },
   UPSTREAM_UNDEFINED: {
     status: 502,

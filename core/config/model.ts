@@ -88,6 +88,8 @@ export interface UpstreamConfig {
   readonly endpoints: readonly EndpointConfig[]
   /** Empty ones are left out, so `${KEY:-}` means: no key. */
   readonly keys: readonly Secret[]
+  /** A credential that is fetched or made for each request, where keys are not enough. */
+  readonly auth?: UpstreamAuth | undefined
   /** Azure's version of its API, where it wants one in the query. */
   readonly apiVersion?: string | undefined
   /** Added to every request, over what the client sent; null removes. */
@@ -113,6 +115,27 @@ export interface UpstreamConfig {
   /** Changes when anything above changes. */
   readonly fingerprint: string
 }
+
+/** How an upstream's credential is had. Secrets may be empty where the environment has none. */
+export type UpstreamAuth =
+  | {
+      readonly type: 'oauth2-client-credentials'
+      readonly tokenUrl: string
+      readonly clientId: string
+      readonly clientSecret: Secret
+      readonly clientAuth: 'basic' | 'post'
+      readonly scope?: string | undefined
+      readonly parameters: Readonly<Record<string, string>>
+    }
+  | { readonly type: 'google-service-account'; readonly key: Secret; readonly scope: string }
+  | {
+      readonly type: 'aws-sigv4'
+      readonly accessKeyId: Secret
+      readonly secretAccessKey: Secret
+      readonly sessionToken?: Secret | undefined
+      readonly region: string
+      readonly service: string
+    }
 
 /** One base URL. */
 export interface EndpointConfig {

@@ -3,6 +3,7 @@ import { demoSchema } from '../dialects/demo-schema.ts'
 import { UPSTREAM_DIALECTS } from '../dialects/dialect.ts'
 import { duration, type OptionsSchema } from './schema.ts'
 import { oneOrMore, text } from './schema-parts.ts'
+import { UPSTREAM_AUTH } from './upstream-auth-schema.ts'
 
 /** The options of one upstream. */
 export const UPSTREAM = {
@@ -51,6 +52,7 @@ export const UPSTREAM = {
       description: 'Credentials, used in turn. Empty ones are left out.',
       examples: [['${OPENAI_API_KEY}']],
     },
+    auth: UPSTREAM_AUTH,
     apiVersion: {
       ...text,
       description:

@@ -9,6 +9,7 @@ import type { EndpointConfig, UpstreamConfig } from './model.ts'
 import type { ProblemList } from './problem-list.ts'
 import type { Infer } from './schema.ts'
 import type { ConfigTree, Segments } from './tree.ts'
+import { buildAuth } from './upstream-auth.ts'
 import { SECRET_HINT, SECRET_WRITTEN } from './wording.ts'
 
 type Options = Infer<typeof GATEWAY.properties.upstreams.additionalProperties>
@@ -57,6 +58,7 @@ export function buildUpstream(
     problems.add([...at, 'keys', index], { message, hint: 'is there a line break in it?' })
   }
   checkApiVersion(options, dialects, at, problems)
+  const auth = buildAuth(options, endpoints, at, problems)
   const { apiVersion, timeouts, maxConnections, forwardCredentials, demo } = options
   return Object.freeze({
     name,
@@ -64,6 +66,7 @@ export function buildUpstream(
     dialects,
     endpoints,
     keys: options.keys.filter((key) => key.reveal() !== ''),
+    auth,
     apiVersion,
     headers,
     forwardCredentials,

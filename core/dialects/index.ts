@@ -48,14 +48,15 @@ export function endpointOf(
 /**
  * The path to ask an upstream for, from its base URL's path and the client's. A version that the base carries takes
  * the place of the client's: as the last segment of any base, and anywhere in an OpenAI one, because OpenAI's SDKs
- * are given a versioned base (`/v1`, `/openai/v1`, `/v1beta/openai`, `/api/paas/v4`). Other paths are put behind
+ * are given a versioned base (`/v1`, `/openai/v1`, `/v1beta/openai`, `/api/paas/v4`), and in a Gemini one, because Vertex
+ * has it first (`/v1/projects/P/locations/L/publishers/google`). Other paths are put behind
  * the base as they are.
  */
 export function upstreamPath(dialect: WireDialect, basePath: string, clientPath: string): string {
   const base = basePath.endsWith('/') ? basePath.slice(0, -1) : basePath
   if (base === '' || dialect === 'http') return base + clientPath
   const segments = base.split('/')
-  const carriesVersion = /^(?:openai-|mistral)/.test(dialect)
+  const carriesVersion = /^(?:openai-|mistral|gemini)/.test(dialect)
     ? segments.some((segment) => VERSION.test(segment))
     : VERSION.test(segments.at(-1)!)
   return base + (carriesVersion ? clientPath.replace(LEADING_VERSION, '') : clientPath)

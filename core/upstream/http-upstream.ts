@@ -2,14 +2,17 @@ import { spokenBy } from '../dialects/providers.ts'
 import type { EndpointConfig, UpstreamConfig } from '../config/model.ts'
 import { GatewayError } from '../errors.ts'
 import { HttpAttempt } from './attempt.ts'
+import { Authorized } from './auth/authorized.ts'
+import type { Authorizer, Presented } from './auth/authorizer.ts'
+import { createAuthorizer } from './auth/create-authorizer.ts'
 import { createDial, type Dial, type Target } from './connect.ts'
 import { Connections } from './connections.ts'
 import { Deadlines } from './deadlines.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { createRequestHead } from './request-head.ts'
 import { inTurn } from './turns.ts'
-import { type Handshake, shakeHands } from './websocket.ts'
-import type { Attempt, Upstream, UpstreamRequest } from './upstream.ts'
+import { type Handshake, type HandshakeAnswer, shakeHands } from './websocket.ts'
+import type { Attempt, Upstream, UpstreamAnswer, UpstreamRequest } from './upstream.ts'
 
 /** What an upstream needs from outside. */
 export interface UpstreamContext {
@@ -32,7 +35,15 @@ export function createHttpUpstream(config: UpstreamConfig, context: UpstreamCont
   const headOf = createRequestHead(config)
   const nextEndpoint = inTurn(endpoints.map(({ weight }) => weight))
   const nextKey = inTurn(keys.map(() => 1))
+  const authorizer =
+    config.auth &&
+    createAuthorizer(config.auth, {
+      now: context.now,
+      warn: (message, cause) => context.log?.warn(message, { upstream: config.name, cause }),
+    })
   let isClosed = false
+
+  type Prepared = ReturnType<typeof prepare>
 
   /** What an attempt and a WebSocket handshake have in common. */
   function prepare(request: UpstreamRequest) {
@@ -57,19 +68,54 @@ export function createHttpUpstream(config: UpstreamConfig, context: UpstreamCont
     return { chosen, endpoint, key, head, leftMs, isHttpDialect: request.dialect === 'http' }
   }
 
+  function begin(request: UpstreamRequest, prepared: Prepared): HttpAttempt {
+    const { chosen, endpoint, key, head, leftMs, isHttpDialect } = prepared
+    return new HttpAttempt({
+      request,
+      head,
+      connections: chosen.connections,
+      deadlines,
+      timeouts: patience(timeouts, request.firstByteMs),
+      totalMs: Math.min(timeouts.totalMs, leftMs),
+      endpoint,
+      key,
+      isHttpDialect,
+    })
+  }
+
+  function shake(prepared: Prepared): Handshake {
+    const { chosen, endpoint, key, head, leftMs, isHttpDialect } = prepared
+    const { dial, target } = chosen
+    const timeoutMs = Math.min(timeouts.connectMs + timeouts.firstByteMs, leftMs)
+    return shakeHands({ dial, target, head, isHttpDialect, timeoutMs, endpoint, key })
+  }
+
+  /** What a try needs to know that gets its credential first. */
+  function authorizedBy(authorizer: Authorizer, request: UpstreamRequest, prepared: Prepared) {
+    const { method, body, deadline } = request
+    const leftMs = () => Math.max(0, Math.min(prepared.leftMs, deadline - context.now()))
+    const url = prepared.chosen.origin + prepared.head.path
+    return { authorizer, request: { method, url, body }, leftMs }
+  }
+
+  /** The same with the credential's header fields, and the time that is left. */
+  function presenting(prepared: Prepared, presented: Presented, leftMs: number): Prepared {
+    const { path, headers } = prepared.head
+    return { ...prepared, leftMs, head: { path, headers: [...headers, ...presented] } }
+  }
+
   function send(request: UpstreamRequest): Attempt {
     try {
-      const { chosen, endpoint, key, head, leftMs, isHttpDialect } = prepare(request)
-      return new HttpAttempt({
-        request,
-        head,
-        connections: chosen.connections,
-        deadlines,
-        timeouts: patience(timeouts, request.firstByteMs),
-        totalMs: Math.min(timeouts.totalMs, leftMs),
-        endpoint,
-        key,
-        isHttpDialect,
+      const prepared = prepare(request)
+      if (authorizer === undefined) return begin(request, prepared)
+      const plan = authorizedBy(authorizer, request, prepared)
+      return new Authorized<UpstreamAnswer>({
+        ...plan,
+        open: (presented, body) =>
+          begin({ ...request, body }, presenting(prepared, presented, plan.leftMs())),
+        discard({ body }, reason) {
+          if (!Buffer.isBuffer(body)) body.abort(reason)
+        },
       })
     } catch (error) {
       return { answer: Promise.reject(error), abort: () => {} }
@@ -78,10 +124,14 @@ export function createHttpUpstream(config: UpstreamConfig, context: UpstreamCont
 
   function connect(request: UpstreamRequest): Handshake {
     try {
-      const { chosen, endpoint, key, head, leftMs, isHttpDialect } = prepare(request)
-      const { dial, target } = chosen
-      const timeoutMs = Math.min(timeouts.connectMs + timeouts.firstByteMs, leftMs)
-      return shakeHands({ dial, target, head, isHttpDialect, timeoutMs, endpoint, key })
+      const prepared = prepare(request)
+      if (authorizer === undefined) return shake(prepared)
+      const plan = authorizedBy(authorizer, request, prepared)
+      return new Authorized<HandshakeAnswer>({
+        ...plan,
+        open: (presented) => shake(presenting(prepared, presented, plan.leftMs())),
+        discard: () => {},
+      })
     } catch (error) {
       return { answer: Promise.reject(error), abort: () => {} }
     }
@@ -106,6 +156,8 @@ function patience(timeouts: UpstreamConfig['timeouts'], firstByteMs: number | un
 }
 
 interface LiveEndpoint {
+  /** Scheme, host and port. */
+  readonly origin: string
   readonly basePath: string
   readonly connections: Connections
   /** For WebSockets, each on a connection of its own. */
@@ -132,6 +184,7 @@ function openEndpoint(
     warn: (message, cause) => log?.warn(message, { upstream: name, cause }),
   })
   return {
+    origin: base.origin,
     basePath: base.pathname,
     connections,
     target: {

@@ -68,10 +68,17 @@ function findUnlisted(files: readonly string[], words: string): string[] {
 /** Runs an example as it stands, where it stands; what lies behind it is here. */
 async function start(file: string): Promise<string> {
   const provider = await startProvider()
+  const cloud = await startCloud()
   const env = {
     OPENAI_BASE_URL: `${provider}/v1`,
     OPENAI_API_KEY: 'sk-test',
     WEATHER_URL: provider,
+    AZURE_OPENAI_URL: cloud,
+    AZURE_TOKEN_URL: `${cloud}/token`,
+    AZURE_CLIENT_SECRET: 'secret',
+    BEDROCK_URL: cloud,
+    AWS_ACCESS_KEY_ID: 'AKID',
+    AWS_SECRET_ACCESS_KEY: 'secret',
     LIVE_URL: await startLive(),
   }
   const silent = () => undefined
@@ -103,6 +110,25 @@ routes:
   - { id: openai, match: { api: llm }, pipeline: keys, upstream: demo }
   - { id: weather, match: { path: /v1/forecast }, upstream: demo }
 `)
+  return url
+}
+
+/** Bedrock, Azure and its tokens, to those who present what they must. */
+async function startCloud(): Promise<string> {
+  const content = [{ text: 'Hello from Bedrock' }]
+  const converse = { output: { message: { role: 'assistant', content } }, stopReason: 'end_turn' }
+  const answers: Readonly<Record<string, readonly [credential: string, answer: object]>> = {
+    '/token': ['', { access_token: 'entra', token_type: 'Bearer', expires_in: 3600 }],
+    '/openai/v1/chat/completions': ['Bearer entra', { object: 'chat.completion', choices: [] }],
+    '/model/eu.anthropic.claude-haiku-4-5-20251001-v1%3A0/converse': ['AWS4-HMAC-SHA256', converse],
+  }
+  const { url } = await startUpstream((req, res) => {
+    req.resume()
+    const [credential, answer] = answers[req.url!] ?? ['nobody', {}]
+    const isIn = (req.headers.authorization ?? '').startsWith(credential)
+    res.writeHead(isIn ? 200 : 403, { 'content-type': 'application/json' })
+    res.end(JSON.stringify(answer))
+  })
   return url
 }
 

@@ -84,6 +84,12 @@ describe('upstreamPath', () => {
     ['anthropic', '/v1/account/anthropic', '/v1/messages', '/v1/account/anthropic/v1/messages'],
     ['gemini', '/', '/v1/models/m:generateContent', '/v1/models/m:generateContent'],
     ['gemini', '/v1beta', '/v1/models/m:countTokens', '/v1beta/models/m:countTokens'],
+    [
+      'gemini',
+      '/v1/projects/p/locations/l/publishers/google',
+      '/v1beta/models/m:generateContent',
+      '/v1/projects/p/locations/l/publishers/google/models/m:generateContent',
+    ],
     ['http', '/v1', '/v1/users', '/v1/v1/users'],
     ['http', '/api/', '/users', '/api/users'],
     ['http', '', '/', '/'],
