@@ -31,6 +31,7 @@ const KEYWORDS: Readonly<Record<string, 'plain' | 'schema' | 'list' | 'map'>> = 
   pattern: 'plain',
   'x-kind': 'plain',
   'x-scope': 'plain',
+  'x-scope-from': 'plain',
 }
 
 /**

@@ -5,8 +5,10 @@ import type { Secret } from '../kit/secret.ts'
 import type { Expression } from '../expressions/expression.ts'
 import type { Script } from './script.ts'
 
-/** Which roots an expression may use; each scope adds to the one before it. */
-export type ExpressionScope = 'match' | 'request' | 'response' | 'chunk' | 'message'
+const SCOPES = ['match', 'request', 'response', 'chunk', 'message'] as const
+
+/** Which roots an expression may use. */
+export type ExpressionScope = (typeof SCOPES)[number]
 
 /**
  * What the loader does with an option after the schema has accepted it: a `duration` arrives at `setup` in
@@ -44,6 +46,16 @@ export interface Schema {
   readonly pattern?: string
   readonly 'x-kind'?: OptionKind
   readonly 'x-scope'?: ExpressionScope
+  /** An option of the same map whose value names the scope, where it is given. */
+  readonly 'x-scope-from'?: string
+}
+
+/** The scope of an expression: its own, or the one that an option beside it names. */
+export function scopeOf(schema: Schema, beside: object | undefined): ExpressionScope {
+  const { 'x-scope': scope = 'request', 'x-scope-from': from } = schema
+  if (from === undefined || beside === undefined || !Object.hasOwn(beside, from)) return scope
+  const named = (beside as Record<string, unknown>)[from]
+  return SCOPES.find((one) => one === named) ?? scope
 }
 
 /** The schema of a plugin's options: a closed map. */

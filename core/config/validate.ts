@@ -5,7 +5,7 @@ import { isObject, type Json, type JsonObject } from '../kit/json.ts'
 import { Secret } from '../kit/secret.ts'
 import { canonical } from './canonical.ts'
 import type { Position } from './problems.ts'
-import type { ExpressionScope, OptionKind, Schema } from './schema.ts'
+import { type ExpressionScope, type OptionKind, type Schema, scopeOf } from './schema.ts'
 import type { ReadOption } from './scripts.ts'
 import type { Origin, Segments } from './tree.ts'
 import { codePoints, coerce, hasForm, hasType, isSame } from './value-types.ts'
@@ -88,7 +88,7 @@ class Walk {
 
   check(schema: Schema, written: Json, slot: Slot, path: Segments): Converted {
     const kind = schema['x-kind']
-    if (kind === 'expression') return this.#expression(schema, written, path)
+    if (kind === 'expression') return this.#expression(schema, written, slot, path)
     const origin = slot && this.#surroundings.origin(slot.container, slot.key)
     const value = coerce(schema, written, origin)
     const found = kind === 'secret' ? secretShown(value) : shown(value, origin)
@@ -117,8 +117,8 @@ class Walk {
     return false
   }
 
-  #expression(schema: Schema, source: Json, path: Segments): Converted {
-    const scope = schema['x-scope'] ?? 'request'
+  #expression(schema: Schema, source: Json, slot: Slot, path: Segments): Converted {
+    const scope = scopeOf(schema, slot?.container)
     const { expression, faults } = this.#surroundings.compile(source, scope)
     for (const fault of faults) {
       this.faults.push({ ...fault, segments: [...path, ...fault.segments] })

@@ -1,3 +1,4 @@
+import { scopeWith } from '#core/kit/scope.ts'
 import type { ExchangeView, Expression, GatewayRequest, Json, Part, Scope } from '#core/sdk.ts'
 
 /**
@@ -33,19 +34,12 @@ function scopeAt(
   const isRequest = part === 'request.body'
   const seen = isRequest ? exchange.req.body : exchange.res.body
   if (seen === document) return exchange
-  return {
-    req: isRequest ? requestWith(exchange.req, document) : exchange.req,
-    res: isRequest ? exchange.res : answerWith(exchange.res, document),
-    consumer: exchange.consumer,
-    upstream: exchange.upstream,
-    // Counted on first use, and seldom used.
-    get usage() {
-      return exchange.usage
-    },
-    vars: exchange.vars,
-    env: exchange.env,
-    now: exchange.now,
-  }
+  return scopeWith(
+    exchange,
+    isRequest
+      ? { req: requestWith(exchange.req, document) }
+      : { res: answerWith(exchange.res, document) },
+  )
 }
 
 function requestWith(req: Readonly<GatewayRequest>, body: Json | undefined): GatewayRequest {

@@ -1,5 +1,5 @@
 import type { StepConfig } from '../../config/model.ts'
-import type { Schema } from '../../config/schema.ts'
+import { type Schema, scopeOf } from '../../config/schema.ts'
 import { GatewayError } from '../../errors.ts'
 import type { RequestPatch } from '../../exchange.ts'
 import type { Expression, Scope, Trace } from '../../expressions/expression.ts'
@@ -122,16 +122,18 @@ function walk(
   path: readonly (string | number)[],
   schemas: readonly Schema[],
   visit: (path: readonly (string | number)[], expression: Expression, scopes: Set<string>) => void,
+  beside?: object,
 ): void {
   if (isExpression(value)) {
-    const scopes = branches(schemas).flatMap((schema) => schema['x-scope'] ?? [])
+    const marked = branches(schemas).filter((schema) => schema['x-scope'] !== undefined)
+    const scopes = marked.map((schema) => scopeOf(schema, beside))
     visit(path, value, new Set(scopes))
   } else if (Array.isArray(value)) {
     const items = branches(schemas).flatMap(({ items }) => items ?? [])
     for (const [index, item] of value.entries()) walk(item, [...path, index], items, visit)
   } else if (isObject(value)) {
     for (const [key, item] of Object.entries(value)) {
-      walk(item, [...path, key], optionSchemas(schemas, key), visit)
+      walk(item, [...path, key], optionSchemas(schemas, key), visit, value)
     }
   }
 }

@@ -14,7 +14,7 @@ const names = catalog.names.filter((name) => name !== 'broken' && name !== 'abse
 const plugins = await Promise.all(names.map((name) => catalog.load(name)))
 
 const ajv = new Ajv2020({ strict: true, strictTypes: false, ownProperties: true })
-for (const keyword of ['x-kind', 'x-scope']) ajv.addKeyword(keyword)
+for (const keyword of ['x-kind', 'x-scope', 'x-scope-from']) ajv.addKeyword(keyword)
 
 describe('the schema for editors', () => {
   const accepts = ajv.compile(gatewaySchema(plugins))

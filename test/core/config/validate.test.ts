@@ -101,7 +101,7 @@ describe('validate and ajv', () => {
     ownProperties: true,
     allErrors: false,
   })
-  for (const keyword of ['x-kind', 'x-scope']) ajv.addKeyword(keyword)
+  for (const keyword of ['x-kind', 'x-scope', 'x-scope-from']) ajv.addKeyword(keyword)
 
   const key = fc.constantFrom('a', 'b', 'toString', 'type')
   const scalar: fc.Arbitrary<Json> = fc.oneof(
