@@ -12,9 +12,9 @@
 
 local SAFE = 9007199254740991
 local SLOTS = 128
--- Keys outlive what they hold by this much: a clock that steps back, on this server or on the next, frees nothing.
+-- Counters outlive what they count by this much: a clock that steps back, on this server or on the next, frees nothing.
 local KEPT_MS = 60000
--- How long a settlement whose answer was lost may be asked for again, and a cancelled reservation may still arrive.
+-- How long a hold outlives its end: an operation whose answer was lost may come again, or be cancelled.
 local CLOSED_MS = 30000
 local LONGEST_MS = 1e15
 
@@ -229,8 +229,7 @@ local function free_at(counter, amount)
   return counter.tally.free_at(counter.state, amount, counter.window)
 end
 
-local function set(key, value, until_ms)
-  local ttl = until_ms - now + KEPT_MS
+local function set(key, value, ttl)
   if ttl > LONGEST_MS then
     redis.call('SET', key, pack(value))
   else
@@ -243,7 +242,7 @@ local function save(counter)
   local idle_at = max(state[2], now)
   local amount = used(counter)
   if amount > 0 then idle_at = max(idle_at, free_at(counter, amount)) end
-  set(counter.key, state, idle_at)
+  set(counter.key, state, idle_at - now + KEPT_MS)
 end
 
 -- Which token a hold was made or settled under, when it expires (0: settled), and its charges.
@@ -272,8 +271,8 @@ local function reserve()
   local id, token, ttl = ARGV[3], ARGV[4], tonumber(ARGV[5])
   local held = find_hold(id)
   if held and held[2] == 0 and held[1] == token then return { 'cancelled' } end
-  -- Asked again because the answer was lost: what is held stays as it is.
-  local is_repeated = held and held[2] > now and held[1] == token
+  -- Asked again because the answer was lost: what is held, or was, stays as it is.
+  local is_repeated = held and held[1] == token
   if held and held[2] > now and not is_repeated then return { 'held' } end
   local charges, sums, fit_at, fits = {}, {}, now, true
   for at = 6, #ARGV, 4 do
@@ -309,7 +308,7 @@ local function reserve()
       hold[#hold + 1] = mark
     end
     for _, counter in pairs(counters) do save(counter) end
-    set(base .. 'hold:' .. id, hold, expires)
+    set(base .. 'hold:' .. id, hold, ttl + CLOSED_MS)
   else
     for _, counter in pairs(counters) do
       if counter.has_new_rate and used(counter) > 0 then save(counter) end
@@ -371,9 +370,11 @@ end
 local function cancel()
   local id, token = ARGV[3], ARGV[4]
   local hold = find_hold(id)
-  if hold and hold[2] > now then
-    if hold[1] ~= token then return {} end
+  if hold and hold[1] == token and hold[2] > 0 then
+    -- Also one that has expired meanwhile: it was charged, and should not have been.
     correct(hold)
+  elseif hold and hold[2] > now then
+    return {}
   end
   close(id, token)
   return {}

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { openStore } from '#core/store/open.ts'
 import { openRedis } from '#core/store/redis/redis.ts'
 import { hasRedis, TestRedis } from '../../support/redis.ts'
+import { testAtOnce } from './contract/at-once.ts'
 import { testAgainstOracle } from './contract/oracle.ts'
 import { testCounters } from './contract/counters.ts'
 import { Clock, testStore, type Opened } from './contract/store.ts'
@@ -42,7 +43,7 @@ describe.skipIf(!hasRedis)('redis', () => {
       await store.close()
       return again()
     }
-    return { store, clock, reopen }
+    return { store, clock, reopen, another: again }
   }
 
   testStore('redis:', open, { rounds: 0 })
@@ -51,6 +52,7 @@ describe.skipIf(!hasRedis)('redis', () => {
     testCounters(openWithClock)
     testWindows(openWithClock)
     testAgainstOracle(openWithClock, 150)
+    testAtOnce(openWithClock, 60)
 
     test('answer as those in memory do, to the last digit of large numbers', async () => {
       const { store, clock } = await openWithClock()

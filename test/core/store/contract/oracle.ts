@@ -6,7 +6,7 @@ import { Oracle } from '../oracle.ts'
 import type { Clock, Open } from './store.ts'
 
 /** Small numbers, so that limits are hit all the time. */
-const LIMITS: readonly Omit<Limit, 'key'>[] = [
+export const LIMITS: readonly Omit<Limit, 'key'>[] = [
   { algorithm: 'fixed-window', limit: 10, windowMs: 100 },
   { algorithm: 'sliding-window', limit: 10, windowMs: 100 },
   { algorithm: 'token-bucket', limit: 7, windowMs: 100, burst: 12 },

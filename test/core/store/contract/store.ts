@@ -1,5 +1,6 @@
 import { describe } from 'vitest'
 import type { Store } from '#core/store/store.ts'
+import { testAtOnce } from './at-once.ts'
 import { testChannels } from './channels.ts'
 import { testCounters } from './counters.ts'
 import { testKeyValue } from './key-value.ts'
@@ -45,5 +46,6 @@ export function testStore(name: string, open: Open, { rounds }: { rounds: number
     testLedger(open)
     testChannels(open)
     testAgainstOracle(open, rounds)
+    testAtOnce(open, rounds)
   })
 }
