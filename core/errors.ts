@@ -22,6 +22,7 @@ export const ERRORS = {
   UNAUTHENTICATED: { status: 401, source: 'client', title: 'No valid credential was presented' },
   DENIED: { status: 403, source: 'client', title: 'The request was denied' },
   ROUTE_NOT_FOUND: { status: 404, source: 'client', title: 'No route matches the request' },
+  MODEL_NOT_FOUND: { status: 404, source: 'client', title: 'No such model is served here' },
   METHOD_NOT_ALLOWED: { status: 405, source: 'client', title: 'The method is not allowed here' },
   REQUEST_TIMEOUT: { status: 408, source: 'client', title: 'The request took too long to arrive' },
   BODY_TOO_LARGE: { status: 413, source: 'client', title: 'The body is too large' },

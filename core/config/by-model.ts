@@ -38,7 +38,7 @@ export function needsModel({ apiVersion, dialects, models }: UpstreamConfig): bo
 }
 
 /** `*` stands for any text, the empty one too. No backtracking: each piece is taken where it first fits. */
-function globTest(pattern: string): (text: string) => boolean {
+export function globTest(pattern: string): (text: string) => boolean {
   const pieces = pattern.split('*')
   const first = pieces[0]!
   const last = pieces.at(-1)!

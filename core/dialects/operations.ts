@@ -1,4 +1,5 @@
 import type { LlmDialect, UpstreamDialect } from './dialect.ts'
+import { EMBEDDINGS } from './embeddings.ts'
 import type { TargetName } from './hub/conversation.ts'
 import { DIALECTS, endpointOf, type KnownEndpoint } from './index.ts'
 import { UPSTREAM_SIDES } from './providers.ts'
@@ -12,24 +13,34 @@ const CONVERTED: Readonly<Record<string, Conversion>> = {
   responses: 'conversation',
   messages: 'conversation',
   generate: 'conversation',
+  'count-tokens': 'count',
+  embeddings: 'embeddings',
+  models: 'models',
 }
 
-/** What an operation means in no dialect: to be answered by a model. */
-export type Conversion = 'conversation'
+/** What an operation means in no dialect: an answer of a model, the tokens of a request, vectors, the models there are. */
+export type Conversion = 'conversation' | 'count' | 'embeddings' | 'models'
 
 /** How an operation is converted; undefined where it cannot be. */
 export function conversionOf(operation: string): Conversion | undefined {
   return Object.hasOwn(CONVERTED, operation) ? CONVERTED[operation] : undefined
 }
 
-/** In which dialects an upstream can be asked for what was written in another, in the order of its config. */
-export function targetsOf(dialects: readonly UpstreamDialect[]): readonly TargetName[] {
+/**
+ * In which dialects an upstream can be asked for what was written in another, in the order of its config. Not all have
+ * embeddings.
+ */
+export function targetsOf(
+  dialects: readonly UpstreamDialect[],
+  conversion: Conversion = 'conversation',
+): readonly TargetName[] {
   const targets = dialects.flatMap((name): readonly TargetName[] => {
     if (name === 'demo' || name === 'http') return []
     if (name === 'azure-openai') return UPSTREAM_SIDES[name].speaks.filter(isLlmDialect)
     return [name]
   })
-  return [...new Set(targets)]
+  const unique = [...new Set(targets)]
+  return conversion === 'embeddings' ? unique.filter((name) => EMBEDDINGS[name]) : unique
 }
 
 /** The dialects of APIs that conversations are converted between. */

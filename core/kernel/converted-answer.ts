@@ -3,17 +3,18 @@ import { answerHeaders } from '../dialects/foreign-headers.ts'
 import { kindOfStatus, type HubError } from '../dialects/hub/answer.ts'
 import { eventsOf } from '../dialects/hub/answer-events.ts'
 import { CUT } from '../dialects/hub/stream.ts'
+import type { Report } from '../dialects/hub/report.ts'
 import { type Framing, StreamConverter } from '../dialects/hub/stream-converter.ts'
 import { refusedField } from '../dialects/hub/refused-field.ts'
 import { UPSTREAM_SIDES } from '../dialects/providers.ts'
 import { retryHeaders, retryHint } from '../dialects/retry-hint.ts'
 import { GatewayError } from '../errors.ts'
-import type { AnswerHeaders } from '../exchange.ts'
 import type { ByteSink, ByteSource } from '../kit/byte-source.ts'
 import { headerList } from '../kit/header-list.ts'
 import { isObject, type Json, jsonOf } from '../kit/json.ts'
 import { FrameTooLargeError } from '../kit/held-bytes.ts'
 import type { UpstreamAnswer } from '../upstream/upstream.ts'
+import { type LiveUpstream, showUpstream } from './ask.ts'
 import type { ConvertedRequest } from './converted-request.ts'
 import type { LiveExchange } from './exchange.ts'
 
@@ -134,9 +135,10 @@ function applyWhole(
   res.bytes = Buffer.from(told.map((event) => wants.frame(event)).join('') + wants.end())
 }
 
-function applyError(
+/** Tells an upstream's error in the client's dialect, with how long to wait. */
+export function applyError(
   exchange: LiveExchange,
-  { from, to }: ConvertedRequest,
+  { from, to }: Pick<ConvertedRequest, 'from' | 'to'>,
   { status, headers }: UpstreamAnswer,
   json: Json | undefined,
 ): void {
@@ -258,14 +260,18 @@ function faultOf(cause: Error): Error {
   return new GatewayError('UPSTREAM_PROTOCOL', cause.message, { cause })
 }
 
-/** Header fields that tell what was done to the request, and which model was asked. */
-export function reportHeaders({ crossing }: ConvertedRequest): AnswerHeaders {
-  const { report, request } = crossing
+/** Tells client and steps what was done to the request, and which model was asked. */
+export function showReport(
+  exchange: LiveExchange,
+  live: LiveUpstream,
+  answer: Pick<UpstreamAnswer, 'endpoint' | 'key'>,
+  { report, model }: { readonly report: Report; readonly model: string | undefined },
+): void {
+  const { res } = exchange
   const dropped = report.fields('dropped')
   const emulated = report.fields('emulated')
-  return {
-    'x-sluice-model': headerList([request.model]),
-    ...(dropped.length === 0 ? {} : { 'x-sluice-dropped-params': headerList(dropped) }),
-    ...(emulated.length === 0 ? {} : { 'x-sluice-emulated': headerList(emulated) }),
-  }
+  showUpstream(exchange, live, answer, { dialect: report.target, dropped, emulated })
+  if (model !== undefined) res.set('x-sluice-model', headerList([model]))
+  if (dropped.length > 0) res.set('x-sluice-dropped-params', headerList(dropped))
+  if (emulated.length > 0) res.set('x-sluice-emulated', headerList(emulated))
 }

@@ -8,9 +8,11 @@ import type { TargetName } from '../dialects/hub/conversation.ts'
 import { newCrossing } from '../dialects/hub/crossing.ts'
 import { mergeProviderOptions, splitProviderOptions } from '../dialects/hub/provider-options.ts'
 import { clientsName, isLost, withoutField } from '../dialects/hub/refused-field.ts'
+import type { Report } from '../dialects/hub/report.ts'
 import type { HubRequest } from '../dialects/hub/request.ts'
 import { EVENTS, type Framing } from '../dialects/hub/stream-converter.ts'
 import { DIALECTS } from '../dialects/index.ts'
+import { UPSTREAM_SIDES } from '../dialects/providers.ts'
 import { sidesOf } from '../dialects/providers.ts'
 import type { UpstreamConfig } from '../config/model.ts'
 import { GatewayError } from '../errors.ts'
@@ -44,6 +46,8 @@ export interface ConvertOptions {
   readonly isStrict: boolean
   /** True where a step reads the answer, so that it must not pass piece by piece unseen. */
   readonly readsAnswer: boolean
+  /** In place of the client's body, where that only wraps a conversation. */
+  readonly body?: Json
 }
 
 /**
@@ -56,8 +60,7 @@ export function convertRequest(exchange: LiveExchange, options: ConvertOptions):
   const { to, path, upstream, alias } = options
   const from = req.dialect as LlmDialect
   const dialect = DIALECTS[from]
-  if (req.body === undefined) throw notJson()
-  const split = splitProviderOptions(req.body, to, upstream.name)
+  const split = splitProviderOptions(options.body ?? bodyOf(req), to, upstream.name)
   const isStream = dialect.isStreaming(path, req.search, split.body)
   const wants = wantsOf(req, isStream, options)
   const asked = dialect.modelOf(path, split.body)
@@ -76,15 +79,10 @@ export function convertRequest(exchange: LiveExchange, options: ConvertOptions):
   const codec = upstreamCodec(to)
   const encoded = codec.encodeRequest(request, crossing)
   const merged = mergeProviderOptions(encoded, split.options, crossing.report)
-  refuse(crossing, options)
+  refuse(crossing.report, options)
   const destination = codec.destination(request, crossing)
-  const headers: Headers = {
-    ...headersFor(to, req.headers),
-    'content-type': 'application/json',
-    accept: request.stream ? 'text/event-stream' : 'application/json',
-    ...destination.headers,
-  }
-  presentOwnKey(headers, req, options)
+  const accept = request.stream ? 'text/event-stream' : 'application/json'
+  const headers = headersOf(req, options, { accept, ...destination.headers })
   const ownFields = new Set(split.options.flatMap(({ fields }) => Object.keys(fields ?? {})))
   return { from, to, crossing, destination, headers, body: merged, ownFields, wants }
 }
@@ -140,8 +138,10 @@ const CONVERSATION: Readonly<Record<LlmDialect, string>> = {
   gemini: 'contents',
 }
 
-function notJson(): GatewayError {
-  return new GatewayError('INVALID_JSON', 'the body is no JSON, so it cannot be converted')
+/** The body to be converted. Throws INVALID_JSON where it is none. */
+export function bodyOf({ body }: LiveRequest): Json {
+  if (body !== undefined) return body
+  throw new GatewayError('INVALID_JSON', 'the body is no JSON, so it cannot be converted')
 }
 
 /** Gemini streams a JSON list where `alt=sse` is not asked for. Steps would not see its items, so they get it whole. */
@@ -155,7 +155,8 @@ function wantsOf(
   return readsAnswer ? 'list' : new ListFraming()
 }
 
-function refuse({ report }: Crossing, { isStrict: strict, upstream, to }: ConvertOptions): void {
+/** Throws UNSUPPORTED_PARAMETER for what the upstream cannot be asked for. */
+export function refuse(report: Report, { isStrict: strict, upstream, to }: ConvertOptions): void {
   const refusals = report.refusals(strict)
   const [first] = refusals
   if (first === undefined) return
@@ -170,13 +171,18 @@ function refuse({ report }: Crossing, { isStrict: strict, upstream, to }: Conver
 
 const MAX_TOLD = 5
 
-/** A client's own key, where the upstream has none and the route lets it through, in the form of the upstream's API. */
-function presentOwnKey(
-  headers: Headers,
+/** The client's header fields as far as the upstream should see them, its own key included where the route lets it through. */
+export function headersOf(
   req: LiveRequest,
-  { upstream: { dialects, forwardCredentials, keys }, to }: ConvertOptions,
-): void {
-  if (!forwardCredentials || keys.length > 0) return
+  { upstream: { forwardCredentials, keys }, to }: Pick<ConvertOptions, 'upstream' | 'to'>,
+  more: Readonly<Record<string, string>>,
+): Headers {
+  const headers: Headers = {
+    ...headersFor(to, req.headers),
+    'content-type': 'application/json',
+    ...more,
+  }
+  if (!forwardCredentials || keys.length > 0) return headers
   const key = presentedKey(req.headers, req.search)
-  if (key !== undefined) Object.assign(headers, sidesOf(dialects).get(to)?.authorize(key, headers))
+  return key === undefined ? headers : { ...headers, ...UPSTREAM_SIDES[to].authorize(key, headers) }
 }

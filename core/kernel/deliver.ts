@@ -1,3 +1,4 @@
+import type { RouteConfig } from '../config/model.ts'
 import { GatewayError } from '../errors.ts'
 import type { Headers } from '../exchange.ts'
 import { withStreamUsage } from '../dialects/same-dialect.ts'
@@ -15,7 +16,7 @@ import {
   triedOf,
 } from './ask.ts'
 import { limitBody, readBody } from './body.ts'
-import { deliverConverted } from './crossing.ts'
+import { conversionFor, conversions, deliverConverted } from './crossing.ts'
 import type { LiveExchange, LiveRequest } from './exchange.ts'
 import { isJson } from './request-body.ts'
 import { mixDialects, withoutSeals } from './seals.ts'
@@ -31,9 +32,14 @@ const REPLAY = 1024 * 1024
 export function createDeliver(options: DeliverOptions): (exchange: LiveExchange) => Promise<void> {
   const { route } = options
   const mayHoldSeals = mixDialects(options.upstreams)
+  const serving = servingOf(options)
   return async (exchange) => {
     if (route.upstream === undefined && exchange.chosen === undefined) return
     assertWanted(exchange)
+    if (serving !== undefined && asksForModels(exchange, route)) {
+      const { deliverModels } = await conversions()
+      return deliverModels(exchange, serving, options)
+    }
     const live = chooseUpstream(exchange, options)
     if (!live.upstream.dialects.includes(exchange.req.dialect)) {
       return deliverConverted(exchange, live, options)
@@ -82,6 +88,18 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
     applyAnswer(exchange, answer)
     if (touch !== undefined) applyTouch(exchange, touch)
   }
+}
+
+/** The route's upstreams, where one of them says which models it serves: the gateway knows better than any of them. */
+function servingOf({ route, upstreams }: DeliverOptions): readonly LiveUpstream[] | undefined {
+  const all = route.upstreams.flatMap((name) => upstreams.get(name) ?? [])
+  return all.some(({ config }) => config.models.length > 0) ? all : undefined
+}
+
+function asksForModels(exchange: LiveExchange, { stripPrefix }: RouteConfig): boolean {
+  const { req } = exchange
+  if (req.method !== 'GET' || exchange.chosen !== undefined) return false
+  return conversionFor(exchange, strippedPath(req.path, stripPrefix)) === 'models'
 }
 
 /** Opens a WebSocket to the upstream; the session waits on the exchange until the steps have agreed to it. */

@@ -1,5 +1,5 @@
-import type { LlmDialect } from '../../dialects/dialect.ts'
-import type { Json } from '../../kit/json.ts'
+import { isObject, type Json } from '../kit/json.ts'
+import type { LlmDialect } from './dialect.ts'
 
 /** One model, or the list of all, as each API describes them. */
 export function describeModels(
@@ -28,7 +28,7 @@ const DESCRIPTIONS: Readonly<Record<LlmDialect, (name: string, created: number) 
   gemini: (name) => ({
     name: `models/${name}`,
     displayName: name,
-    version: 'demo',
+    version: '1',
     inputTokenLimit: 1_000_000,
     outputTokenLimit: 1_000_000,
     supportedGenerationMethods: ['generateContent', 'countTokens', 'embedContent'],
@@ -37,4 +37,16 @@ const DESCRIPTIONS: Readonly<Record<LlmDialect, (name: string, created: number) 
 
 function openaiModel(id: string, created: number): Json {
   return { id, object: 'model', created, owned_by: 'sluice' }
+}
+
+/** The names in a list of models, as any of the APIs sends it. */
+export function modelNames(list: Json | undefined): string[] {
+  if (!isObject(list)) return []
+  const models = Array.isArray(list['data']) ? list['data'] : list['models']
+  if (!Array.isArray(models)) return []
+  return models.flatMap((model) => {
+    if (!isObject(model)) return []
+    const name = model['id'] ?? model['name']
+    return typeof name === 'string' ? [name.replace(/^models\//, '')] : []
+  })
 }
