@@ -12,7 +12,6 @@ import type { Report } from '../dialects/hub/report.ts'
 import type { HubRequest } from '../dialects/hub/request.ts'
 import { EVENTS, type Framing } from '../dialects/hub/stream-converter.ts'
 import { DIALECTS } from '../dialects/index.ts'
-import { UPSTREAM_SIDES } from '../dialects/providers.ts'
 import { sidesOf } from '../dialects/providers.ts'
 import type { UpstreamConfig } from '../config/model.ts'
 import { GatewayError } from '../errors.ts'
@@ -174,7 +173,7 @@ const MAX_TOLD = 5
 /** The client's header fields as far as the upstream should see them, its own key included where the route lets it through. */
 export function headersOf(
   req: LiveRequest,
-  { upstream: { forwardCredentials, keys }, to }: Pick<ConvertOptions, 'upstream' | 'to'>,
+  { upstream: { dialects, forwardCredentials, keys }, to }: Pick<ConvertOptions, 'upstream' | 'to'>,
   more: Readonly<Record<string, string>>,
 ): Headers {
   const headers: Headers = {

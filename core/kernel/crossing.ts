@@ -75,10 +75,14 @@ export function isStrict({ req }: LiveExchange, route: { readonly strict: boolea
   throw new GatewayError('BAD_REQUEST', `${STRICT_HEADER} is ${found}, expected true or false`)
 }
 
-let loading: Promise<typeof import('./conversions.ts')> | undefined
+let loading: ReturnType<typeof load> | undefined
+
+async function load() {
+  return await import('./conversions.ts')
+}
 
 /** Loaded when it is first needed: most gateways speak one dialect on both sides. */
-export function conversions(): Promise<typeof import('./conversions.ts')> {
-  loading ??= import('./conversions.ts')
+export function conversions(): ReturnType<typeof load> {
+  loading ??= load()
   return loading
 }
