@@ -183,5 +183,6 @@ export function headersOf(
   }
   if (!forwardCredentials || keys.length > 0) return headers
   const key = presentedKey(req.headers, req.search)
-  return key === undefined ? headers : { ...headers, ...UPSTREAM_SIDES[to].authorize(key, headers) }
+  if (key === undefined) return headers
+  return { ...headers, ...sidesOf(dialects).get(to)?.authorize(key, headers) }
 }
