@@ -23,4 +23,6 @@ export const CONVERSIONS: Readonly<Record<Conversion, Deliver>> = {
   models: (exchange, live, options) => deliverModels(exchange, [live], options),
 }
 
+export { convertForResponses } from './needs-responses.ts'
+export { convertRequest } from './converted-request.ts'
 export { deliverModels }

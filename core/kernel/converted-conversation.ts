@@ -1,3 +1,4 @@
+import { targetsOf } from '../dialects/operations.ts'
 import type { UpstreamAnswer } from '../upstream/upstream.ts'
 import type { DeliverOptions, LiveUpstream } from './ask.ts'
 import { askAs } from './ask-as.ts'
@@ -10,6 +11,7 @@ import {
 } from './converted-request.ts'
 import type { LiveExchange } from './exchange.ts'
 import { refusedFields, rememberRefused } from './learned.ts'
+import { convertForResponses } from './needs-responses.ts'
 
 /** A request may have more than one field that a model does not take, and each is refused by itself. */
 const MAX_TRIES = 4
@@ -23,7 +25,7 @@ export async function deliverConversation(
 ): Promise<void> {
   const { isStrict } = given
   const { upstream } = live
-  let converted = convertRequest(exchange, given)
+  let converted = convertFor(exchange, given)
   const { request, report } = converted.crossing
   // Who asks that nothing is dropped hears of the refusal instead.
   if (!isStrict) converted = leaveOut(converted, refusedFields(upstream, request.model))
@@ -40,6 +42,16 @@ export async function deliverConversation(
   } finally {
     showReport(exchange, live, answer, { report, model: request.model })
   }
+}
+
+/** For an upstream of both of OpenAI's APIs, the one that the model needs. */
+function convertFor(exchange: LiveExchange, given: ConvertOptions): ConvertedRequest {
+  const { to, upstream } = given
+  const hasBoth = to === 'openai-chat' && targetsOf(upstream.dialects).includes('openai-responses')
+  if (!hasBoth) return convertRequest(exchange, given)
+  // What Chat Completions would refuse may well be what Responses takes.
+  const chat = convertRequest(exchange, { ...given, isStrict: false })
+  return convertForResponses(exchange, chat, given) ?? convertRequest(exchange, given)
 }
 
 function send(

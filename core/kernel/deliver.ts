@@ -19,6 +19,7 @@ import { limitBody, readBody } from './body.ts'
 import { conversionFor, conversions, deliverConverted } from './crossing.ts'
 import type { LiveExchange, LiveRequest } from './exchange.ts'
 import { isJson } from './request-body.ts'
+import { deliverByResponses, hasBothApis } from './by-responses.ts'
 import { mixDialects, withoutSeals } from './seals.ts'
 import { applyTouch, touchOf } from './touch.ts'
 
@@ -44,8 +45,10 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
     if (!live.upstream.dialects.includes(exchange.req.dialect)) {
       return deliverConverted(exchange, live, options)
     }
-    const body = await requestBody(exchange, options, mayHoldSeals)
+    const hasBoth = hasBothApis(exchange, live)
+    const body = await requestBody(exchange, options, mayHoldSeals || hasBoth)
     assertWanted(exchange)
+    if (hasBoth && (await deliverByResponses(exchange, live, options))) return
     exchange.attempts++
     const { req } = exchange
     const alias = aliasOf(exchange, live)
@@ -144,13 +147,13 @@ function chooseUpstream(
 async function requestBody(
   exchange: LiveExchange,
   { route: { bodyBytes: limit }, replays }: DeliverOptions,
-  mayHoldSeals: boolean,
+  isRead: boolean,
 ) {
   const { req } = exchange
   if (req.bytes !== undefined || !req.hasBody) return req.bytes
   const length = Number(req.headers['content-length'] ?? Infinity)
-  // It may hold thoughts of another provider's model.
-  const isSeen = mayHoldSeals && req.dialect !== 'http' && isJson(req.headers['content-type'])
+  // It may hold thoughts of another provider's model, or be for OpenAI's other API.
+  const isSeen = isRead && req.dialect !== 'http' && isJson(req.headers['content-type'])
   const isKept = (replays && (length <= REPLAY || length === Infinity)) || isSeen
   if (isKept || length <= GATHER) {
     const bytes = await readBody(req.raw, limit)
