@@ -34,6 +34,7 @@ export const ERRORS = {
   },
   UPGRADE_REQUIRED: { status: 426, source: 'client', title: 'This route speaks WebSocket' },
   RATE_LIMITED: { status: 429, source: 'client', title: 'Too many requests' },
+  QUOTA_EXCEEDED: { status: 429, source: 'client', title: 'The quota is used up' },
   HEADERS_TOO_LARGE: { status: 431, source: 'client', title: 'The header fields are too large' },
   CLIENT_CLOSED: { status: 499, source: 'client', title: 'The client went away' },
   INTERNAL: { status: 500, source: 'gateway', title: 'Something in the gateway broke' },

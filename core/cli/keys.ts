@@ -10,7 +10,8 @@ import { type AdminCall, callAdmin } from './keys/call-admin.ts'
 export const keys: Command = {
   summary: 'Makes, lists, renews and revokes API keys.',
   usage: `usage: sluice keys create NAME [--role NAME]… [--user ID] [--project ID] [--team ID] [--plan NAME]
-                          [--rate-limit LEVEL] [--model NAME]… [--route ID]… [--expires WHEN]
+                          [--rate-limit LEVEL] [--quota PERIOD.UNIT=NUMBER]… [--model NAME]… [--route ID]…
+                          [--expires WHEN]
        sluice keys list
        sluice keys renew ID [--expires WHEN] [--overlap DURATION]
        sluice keys revoke ID
@@ -60,6 +61,7 @@ const OPTIONS = {
   team: { type: 'string' },
   plan: { type: 'string' },
   'rate-limit': { type: 'string' },
+  quota: { type: 'string', multiple: true },
   expires: { type: 'string' },
   overlap: { type: 'string' },
   password: { type: 'boolean' },
@@ -76,6 +78,7 @@ const FIELDS: Readonly<Record<string, readonly [field: string, ...actions: strin
   team: ['team', 'create'],
   plan: ['plan', 'create'],
   'rate-limit': ['rateLimit', 'create'],
+  quota: ['quota', 'create'],
   expires: ['expires', 'create', 'renew'],
   overlap: ['overlap', 'renew'],
 }
@@ -92,8 +95,9 @@ function callOf(
   for (const [option, [field, ...actions]] of Object.entries(FIELDS)) {
     const value = values[option]
     if (value === undefined) continue
-    if (action !== undefined && actions.includes(action)) body[field] = value as Json
-    else throw new UsageError(`--${option} is for ${actions.join(' and ')}`)
+    if (action !== undefined && actions.includes(action)) {
+      body[field] = option === 'quota' ? quotaOf(value as string[]) : (value as Json)
+    } else throw new UsageError(`--${option} is for ${actions.join(' and ')}`)
   }
   if (action === 'list' && subject === undefined) return { method: 'GET', path: '/keys' }
   if (action === undefined || !['create', 'renew', 'revoke'].includes(action)) {
@@ -107,6 +111,19 @@ function callOf(
     return { method: 'POST', path: '/keys', body: { name: subject, ...body } }
   if (action === 'renew') return { method: 'POST', path: `${path}/renew`, body }
   return { method: 'DELETE', path }
+}
+
+/** `day.requests=100`, `month.tokens=1000000`. */
+function quotaOf(texts: readonly string[]): JsonObject {
+  const quota: Record<string, JsonObject> = {}
+  for (const given of texts) {
+    const [, period, unit, limit] = /^(day|month)\.(requests|tokens)=(\d{1,15})$/.exec(given) ?? []
+    if (period === undefined || unit === undefined) {
+      throw new UsageError(`--quota takes day.requests=100 or month.tokens=1000000, got ${given}`)
+    }
+    quota[period] = { ...quota[period], [unit]: Number(limit) }
+  }
+  return quota
 }
 
 /** A key alone on stdout, so that a script can take it; all else beside it. */

@@ -10,6 +10,7 @@ import { bytesOf, countOf, makeUsage, modelInBody, StreamReader } from './usage.
 const OPENAI_CODES: Readonly<Record<string, string>> = {
   UNAUTHENTICATED: 'invalid_api_key',
   RATE_LIMITED: 'rate_limit_exceeded',
+  QUOTA_EXCEEDED: 'insufficient_quota',
 }
 
 /** OpenAI Chat Completions, and the OpenAI API around it: embeddings, models, images, audio, files, batches. */

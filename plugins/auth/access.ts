@@ -1,6 +1,7 @@
 import { endpointOf } from '#core/dialects/index.ts'
 import type { ExchangeView, RequestPatch } from '#core/sdk.ts'
 import type { Identity } from './identity.ts'
+import type { Quota } from './quota-limits.ts'
 
 /** A role as the config says it. */
 export interface Role {
@@ -9,6 +10,7 @@ export interface Role {
   readonly routes?: readonly string[]
   readonly methods?: readonly string[]
   readonly models?: readonly string[]
+  readonly quota?: Quota
 }
 
 /** The option `rbac`. */

@@ -64,8 +64,7 @@ export function identifyKey(
 }
 
 function identityOf(record: KeyRecord, until: number): Identity {
-  const { id, consumer = record.user ?? id, roles, rateLimit, models, routes } = record
-  const fields = { ...fieldsOf(record), key: record.name }
+  const { id, consumer = record.user ?? id, roles, rateLimit, models, routes, quota, name } = record
   return {
     method: 'api-key',
     id: consumer,
@@ -73,9 +72,10 @@ function identityOf(record: KeyRecord, until: number): Identity {
     rateLimit,
     keyId: id,
     isStored: true,
-    fields,
+    fields: { ...fieldsOf(record), key: name },
     models,
     routes,
+    quota,
     until,
   }
 }

@@ -1,10 +1,18 @@
-import { definePlugin, type Host, type Json, type Part } from '#core/sdk.ts'
+import {
+  definePlugin,
+  type ExchangeView,
+  type Host,
+  type Json,
+  type Outcome,
+  type Part,
+} from '#core/sdk.ts'
 import { identifyStatic, staticKeys } from './api-keys.ts'
 import { identifyBasic } from './basic.ts'
 import {
   checkIntrospection,
   checkIssuers,
   checkMethods,
+  checkQuotas,
   checkRoles,
   checkSecrets,
   type Granted,
@@ -26,12 +34,16 @@ import {
   QUOTAS,
   RBAC,
 } from './options.ts'
+import { quotaRoutes } from './quota-admin.ts'
+import { countedUnits } from './quota-limits.ts'
+import { Quotas } from './quotas.ts'
 import { Recognised } from './recognised.ts'
 import { refusalsFor } from './refusal.ts'
 import { createTell } from './tell.ts'
 
 const METHODS = ['api-key', 'bearer', 'jwt', 'oauth2', 'basic'] as const
 const API_KEY_ONLY: Json[] = ['api-key']
+const WRITES_BODY: readonly Part[] = ['request.body']
 
 export default definePlugin({
   name: 'auth',
@@ -77,11 +89,13 @@ export default definePlugin({
   },
 
   provides: ['consumer'],
+  writes: ({ quotas }) => (quotas?.boundOutput ? WRITES_BODY : []),
 
-  reads: ({ apiKeys, rbac }) => {
+  reads: ({ apiKeys, rbac, quotas }) => {
     const isByModel =
       apiKeys.models || Object.values(rbac?.roles ?? {}).some(({ models }) => models !== undefined)
     const parts: Part[] = isByModel ? ['request.model'] : []
+    if (countedUnits(quotas, rbac).includes('tokens')) parts.push('request.body', 'usage')
     return parts
   },
 
@@ -107,7 +121,6 @@ export default definePlugin({
       },
       report,
     )
-    if (quotas) report.warning(['quotas'], 'are not counted yet')
     const grants: Granted[] = [
       ...apiKeys.static.map((one, index): Granted => [['apiKeys', 'static', index], one]),
       ...bearer.tokens.map((one, index): Granted => [['bearer', 'tokens', index], one]),
@@ -118,6 +131,7 @@ export default definePlugin({
     if (typeof anonymous === 'object') grants.push([['anonymous'], anonymous])
     if (anonymous === true) grants.push([[], { roles: ['guest'] }])
     checkRoles(rbac, grants, report)
+    checkQuotas(rbac, quotas !== undefined && quotas.perUser !== false, report)
   },
 
   async setup(options, host) {
@@ -130,6 +144,7 @@ export default definePlugin({
           rules: {
             roles: rbac?.enabled ? Object.keys(rbac.roles) : undefined,
             readsModels: apiKeys.models,
+            counts: countedUnits(options.quotas, rbac),
           },
           host,
           onChange: forget,
@@ -145,6 +160,7 @@ export default definePlugin({
       oauth2: await oauth2Method(oauth2, host),
       basic: identifyBasic(basic.users),
     }
+    const quotas = options.quotas && new Quotas(options.quotas, rbac, host)
     const gate = new Gate({
       methods: methods.map((method) => identify[method]),
       acceptsQuery: apiKeys.query && methods.includes('api-key'),
@@ -155,10 +171,15 @@ export default definePlugin({
       recognised,
       rbac,
       store,
+      quotas,
     })
     return {
       request: (exchange) => gate.request(exchange),
-      ...(store && { admin: store.admin }),
+      ...(quotas && {
+        response: (exchange: ExchangeView) => quotas.response(exchange),
+        done: (exchange: ExchangeView, outcome: Outcome) => quotas.done(exchange, outcome),
+      }),
+      admin: [...(store?.admin ?? []), ...(quotas ? quotaRoutes(host) : [])],
     }
   },
 })

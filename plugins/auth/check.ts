@@ -52,6 +52,15 @@ export function checkMethods(
   }
 }
 
+/** What no step counts is no quota. */
+export function checkQuotas(rbac: Rbac | undefined, isCounted: boolean, report: Report): void {
+  if (isCounted) return
+  for (const [name, { quota }] of Object.entries(rbac?.roles ?? {})) {
+    if (quota === undefined) continue
+    report.warning(['rbac', 'roles', name, 'quota'], 'is not counted', 'say quotas: {} too')
+  }
+}
+
 /** Roles that are given but not defined allow nothing: a typing error, found here. */
 export function checkRoles(
   rbac: Rbac | undefined,

@@ -4,6 +4,7 @@ import { type Credential, readCredential } from './credentials.ts'
 import type { Failures } from './failures.ts'
 import { consumerOf, type Identity, isIdentity, type Verdict } from './identity.ts'
 import type { KeyStore } from './key-store.ts'
+import type { Quotas } from './quotas.ts'
 import type { Known, Recognised } from './recognised.ts'
 import { blocked, type Refusals } from './refusal.ts'
 import type { Tell } from './tell.ts'
@@ -25,6 +26,7 @@ export interface GateOptions {
   readonly recognised: Recognised
   readonly rbac: Rbac | undefined
   readonly store: KeyStore | undefined
+  readonly quotas: Quotas | undefined
 }
 
 type Answer = RequestPatch | Promise<RequestPatch>
@@ -73,7 +75,7 @@ export class Gate {
     return undefined
   }
 
-  #decide(exchange: ExchangeView, { kind, value }: Credential, verdict: Verdict): RequestPatch {
+  #decide(exchange: ExchangeView, { kind, value }: Credential, verdict: Verdict): Answer {
     const { recognised, failures, refusals, tell } = this.#options
     if (isIdentity(verdict)) {
       const known = this.#knownOf(verdict)
@@ -87,7 +89,7 @@ export class Gate {
     return refusals.wrong
   }
 
-  #withoutCredential(exchange: ExchangeView): RequestPatch {
+  #withoutCredential(exchange: ExchangeView): Answer {
     const { guest, recognised, refusals, tell } = this.#options
     if (guest === undefined) {
       tell.refused(exchange, 'missing')
@@ -103,14 +105,17 @@ export class Gate {
   }
 
   #knownOf(identity: Identity): Known {
-    const access = accessOf(identity, this.#options.rbac)
+    const { rbac, quotas, tell } = this.#options
+    const access = accessOf(identity, rbac)
+    if (identity.quota !== undefined && quotas === undefined) tell.uncounted(identity)
     const consumer = consumerOf(identity, access.permissions, access.rateLimit)
+    const quota = quotas?.limitsFor(identity) ?? []
     const noteAt = identity.isStored ? 0 : Infinity
-    return { identity, access, patch: { consumer }, until: identity.until, noteAt }
+    return { identity, access, patch: { consumer }, quota, until: identity.until, noteAt }
   }
 
-  #letIn(known: Known, exchange: ExchangeView): RequestPatch {
-    const { store, tell, acceptsQuery } = this.#options
+  #letIn(known: Known, exchange: ExchangeView): Answer {
+    const { store, tell, acceptsQuery, quotas } = this.#options
     const { identity, access, patch } = known
     const { now, req } = exchange
     if (identity.isStored) {
@@ -124,8 +129,15 @@ export class Gate {
     }
     tell.passed(exchange, identity)
     // The kernel takes off what it knows to be a credential; that this is one, only we know.
-    return acceptsQuery && req.query['key'] !== undefined
-      ? { ...patch, query: { key: null } }
-      : patch
+    const hasKey = acceptsQuery && req.query['key'] !== undefined
+    const passing = hasKey ? { ...patch, query: { key: null } } : patch
+    if (known.quota.length === 0) return passing
+    return quotas!.reserve(exchange, userOf(identity), known.quota, passing)
   }
+}
+
+/** Whose quota it is: all credentials of one user take from the same. */
+function userOf({ id, fields }: Identity): string {
+  const { user } = fields
+  return typeof user === 'string' ? user : id
 }

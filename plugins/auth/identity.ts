@@ -1,4 +1,5 @@
 import type { Consumer, JsonObject } from '#core/sdk.ts'
+import type { Quota } from './quota-limits.ts'
 
 /** How somebody was recognised. */
 export type Method = 'api-key' | 'bearer' | 'jwt' | 'oauth2' | 'basic' | 'anonymous'
@@ -19,6 +20,8 @@ export interface Identity {
   /** The only models and routes that the credential itself is for. */
   readonly models?: readonly string[] | undefined
   readonly routes?: readonly string[] | undefined
+  /** How much this credential may use, over what others have. */
+  readonly quota?: Quota | undefined
   /** Until when this may be believed without looking again. Milliseconds since 1970. */
   readonly until: number
 }

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '#core/sdk.ts'
+import type { Quota } from './quota-limits.ts'
 
 /** What is kept of an API key. Times are milliseconds since 1970. */
 export interface KeyRecord {
@@ -15,6 +16,7 @@ export interface KeyRecord {
   readonly rateLimit?: string
   readonly models?: readonly string[]
   readonly routes?: readonly string[]
+  readonly quota?: Quota
   readonly createdAt: number
   readonly expiresAt?: number
   readonly revokedAt?: number

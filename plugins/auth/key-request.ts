@@ -5,6 +5,7 @@ import { formatTime, parseTime } from '#core/kit/time.ts'
 import { GatewayError, type JsonObject } from '#core/sdk.ts'
 import { isValid } from './key-directory.ts'
 import type { KeyRecord, KeyWish } from './key-record.ts'
+import { PERIODS, type Quota, type Unit, UNITS } from './quota-limits.ts'
 
 /** What the config knows that a key may refer to. */
 export interface KeyRules {
@@ -12,11 +13,13 @@ export interface KeyRules {
   readonly roles: readonly string[] | undefined
   /** True where the step reads the model, so that keys may be limited to some. */
   readonly readsModels: boolean
+  /** What quotas may count; nothing where there are none. */
+  readonly counts: readonly Unit[]
 }
 
 const TEXTS = ['name', 'consumer', 'user', 'project', 'team', 'plan', 'rateLimit'] as const
 const LISTS = ['roles', 'models', 'routes'] as const
-const CREATE_FIELDS = [...TEXTS, ...LISTS, 'expires']
+const CREATE_FIELDS = [...TEXTS, ...LISTS, 'quota', 'expires']
 const RENEW_FIELDS = ['expires', 'overlap']
 
 /** How long the form before is accepted after a renewal, where nobody says. */
@@ -37,6 +40,7 @@ export function wishOf(body: AnyJson | undefined, rules: KeyRules, now: number):
   if (wish.name === '') throw refuse('name', 'is missing: say what the key is for')
   const expiresAt = expiryOf(given['expires'], now)
   if (expiresAt !== undefined) wish.expiresAt = expiresAt
+  if (given['quota'] !== undefined) wish.quota = quotaOf(given['quota'], rules)
   checkRules(wish, rules)
   return wish
 }
@@ -98,6 +102,33 @@ function listOf(name: string, value: unknown): string[] {
     throw refuse(name, 'expected a list of 1 to 256 names')
   }
   return value.map((one) => textOf(name, one))
+}
+
+/** `{ day: { requests, tokens }, month: … }`. */
+function quotaOf(value: unknown, { counts }: KeyRules): Quota {
+  if (counts.length === 0) throw refuse('quota', 'the step has no quotas; quotas: {} makes some')
+  const expected = 'expected { day: { requests, tokens }, month: { requests, tokens } }'
+  if (!isObject(value) || Object.keys(value).length === 0) throw refuse('quota', expected)
+  for (const [period, amounts] of Object.entries(value)) {
+    if (!isOneOf(period, PERIODS) || !isObject(amounts)) throw refuse('quota', expected)
+    for (const [unit, limit] of Object.entries(amounts)) {
+      if (!isOneOf(unit, UNITS)) throw refuse('quota', expected)
+      if (!counts.includes(unit)) {
+        throw refuse('quota', `the step does not count ${unit}; quotas: { perUser: true } does`)
+      }
+      if (!Number.isSafeInteger(limit) || (limit as number) < 0) {
+        throw refuse(
+          `quota.${period}.${unit}`,
+          `expected a whole number, got ${JSON.stringify(limit)}`,
+        )
+      }
+    }
+  }
+  return value
+}
+
+function isOneOf<T extends string>(text: string, known: readonly T[]): text is T {
+  return (known as readonly string[]).includes(text)
 }
 
 /** `90d` from now, or a time such as `2027-01-31T00:00:00Z`. */

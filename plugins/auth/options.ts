@@ -148,6 +148,26 @@ export const ANONYMOUS = {
     'Lets requests without a credential pass as guests, `true` with the role `guest`. A wrong credential is refused all the same.',
 } as const
 
+const AMOUNTS = {
+  type: 'object',
+  additionalProperties: false,
+  minProperties: 1,
+  properties: {
+    requests: { type: 'integer', minimum: 0, description: 'Requests.' },
+    tokens: { type: 'integer', minimum: 0, description: 'Tokens, of prompts and answers.' },
+  },
+} as const
+
+/** How much somebody may use in a period. */
+export const QUOTA = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    day: { ...AMOUNTS, description: 'In each day of UTC.' },
+    month: { ...AMOUNTS, description: 'In each calendar month of UTC.' },
+  },
+} as const
+
 /** The option `rbac`. */
 export const RBAC = {
   type: 'object',
@@ -185,6 +205,7 @@ export const RBAC = {
               'The only models that it may name; `*` stands for any text. Reads the body.',
             examples: [SMALL_MODELS],
           },
+          quota: { ...QUOTA, description: 'How much each user with this role may use.' },
         },
       },
     },
@@ -220,26 +241,6 @@ export const FAILURES = {
   },
 } as const
 
-const AMOUNTS = {
-  type: 'object',
-  additionalProperties: false,
-  minProperties: 1,
-  properties: {
-    requests: { type: 'integer', minimum: 0, description: 'Requests.' },
-    tokens: { type: 'integer', minimum: 0, description: 'Tokens, of prompts and answers.' },
-  },
-} as const
-
-/** How much somebody may use in a period. */
-export const QUOTA = {
-  type: 'object',
-  additionalProperties: false,
-  properties: {
-    day: { ...AMOUNTS, description: 'In each day of UTC.' },
-    month: { ...AMOUNTS, description: 'In each calendar month of UTC.' },
-  },
-} as const
-
 /** The option `quotas`. */
 export const QUOTAS = {
   type: 'object',
@@ -257,6 +258,35 @@ export const QUOTAS = {
       enum: ['strict', 'soft'],
       default: 'strict',
       description: '`strict` refuses what would go over; `soft` lets it pass and tells.',
+    },
+    maxOutput: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 10_000_000,
+      default: 4_096,
+      description:
+        'Output tokens to reserve for one answer where the request sets no bound of its own.',
+    },
+    boundOutput: {
+      type: 'boolean',
+      default: false,
+      description:
+        'Sets `maxOutput` in requests without a bound, so that no answer takes more than was reserved.',
+    },
+    bytesPerToken: {
+      type: 'number',
+      minimum: 1,
+      maximum: 8,
+      default: 2,
+      description:
+        'Bytes of a prompt to reserve one token for. 1 is safe for any text, 2 for ordinary text.',
+    },
+    onStoreError: {
+      type: 'string',
+      enum: ['closed', 'open'],
+      default: 'closed',
+      description:
+        'While the store is down: `closed` refuses with 503, `open` lets pass uncounted.',
     },
   },
 } as const

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { RequestPatch } from '#core/sdk.ts'
 import type { Access } from './access.ts'
 import type { Identity } from './identity.ts'
+import type { QuotaLimit } from './quota-limits.ts'
 
 /** Somebody who was recognised before, ready to be let in again. */
 export interface Known {
@@ -9,6 +10,8 @@ export interface Known {
   readonly access: Access
   /** What the `request` hook returns: made once. */
   readonly patch: RequestPatch
+  /** What its user may use; empty where that is not counted. */
+  readonly quota: readonly QuotaLimit[]
   /** Until when it may be believed. Milliseconds since 1970. */
   readonly until: number
   /** When the next use of its key is worth noting; Infinity where it has none in the store. */

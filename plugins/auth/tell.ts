@@ -9,6 +9,8 @@ export interface Tell {
   denied(exchange: ExchangeView, identity: Identity, why: string): void
   /** Nobody was recognised; `keyId` is the key's that was presented and is no longer valid. */
   refused(exchange: ExchangeView, reason: Reason, keyId?: string): void
+  /** A key that has a quota, where the step counts none. */
+  uncounted(identity: Identity): void
   /** An address that is not listened to, once per window for the event; counted each time. */
   blocked(exchange: ExchangeView, isFirst: boolean): void
 }
@@ -42,6 +44,9 @@ export function createTell(host: Host, events: 'failures' | 'all'): Tell {
     refused(exchange, reason, keyId) {
       requests.add(1, { method: '', result: reason })
       emit(exchange, 'refused', keyId === undefined ? { reason } : { reason, key: keyId })
+    },
+    uncounted({ keyId }) {
+      host.log.warn('quota of a key not counted', { key: keyId, hint: 'quotas: {} counts it' })
     },
     blocked(exchange, isFirst) {
       requests.add(1, { method: '', result: 'blocked' })
