@@ -7,7 +7,7 @@ import type {
   Limit,
   Reservations,
 } from '#core/sdk.ts'
-import type { Level, Rule } from './levels.ts'
+import { type Level, limitOf, type Rule } from './levels.ts'
 import { bounded } from './subjects.ts'
 
 /** What the operations for operators look at. */
@@ -39,7 +39,7 @@ export function adminRoutes({
     if (rules.length === 0) return unknown('limit', params['name']!, namesOf(level))
     if (key === undefined || key === '')
       return { status: 400, body: { detail: 'say whose by ?key=' } }
-    const limits = rules.map((rule) => ({ ...rule.limit, key: rule.keyPrefix + bounded(key) }))
+    const limits = rules.map((rule) => limitOf(rule, bounded(key)))
     return { rules, limits }
   }
 

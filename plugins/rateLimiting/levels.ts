@@ -23,6 +23,15 @@ export interface Rule {
   readonly policy: string
 }
 
+/** The counter of a rule for one subject. Written out, since it is made for each request. */
+export function limitOf({ limit, keyPrefix }: Rule, subject: string): Limit {
+  const { algorithm, limit: most, windowMs, burst } = limit
+  const key = keyPrefix + subject
+  return burst === undefined
+    ? { key, algorithm, limit: most, windowMs: windowMs! }
+    : { key, algorithm, limit: most, windowMs: windowMs!, burst }
+}
+
 /** One window with all that it counts, under one subject. */
 export interface Group {
   readonly name: string

@@ -4,6 +4,7 @@ import {
   definePlugin,
   type ExchangeView,
   type Hold,
+  type LimitState,
   type Outcome,
   type Part,
   type RequestPatch,
@@ -14,10 +15,10 @@ import {
 } from '#core/sdk.ts'
 import { adminRoutes } from './admin.ts'
 import { checkOptions, countsTokens } from './check.ts'
-import { compileLevels, type Level, type Rule } from './levels.ts'
+import { compileLevels, type Level, limitOf, type Rule } from './levels.ts'
 import { OPTIONS } from './options.ts'
 import { refusalOf, refusedRule } from './refusal.ts'
-import { type Standing, standingHeaders } from './standing.ts'
+import { standingHeaders } from './standing.ts'
 
 /** What is known of an exchange from its reservation until it is over. */
 interface Entry {
@@ -25,7 +26,8 @@ interface Entry {
   readonly charges: readonly Charge[]
   readonly estimate: TokenEstimate
   hold: Hold | undefined
-  standings: readonly Standing[]
+  /** Where each rule stands; empty where nobody counts. */
+  states: readonly LimitState[]
   /** How limits were counted. */
   by: Reserved['by']
   /** What to settle with, where the exchange was over before the store had answered. */
@@ -69,7 +71,8 @@ export default definePlugin({
     const { maxOutput, bytesPerToken, boundOutput, message, headers } = options
     const { usual, levels } = compileLevels(options, options.scope ?? host.step.identity)
     const reservations = new Reservations(host, options)
-    const entries = new WeakMap<ExchangeView, Entry>()
+    /** From the reservation to `done`, which comes for each. */
+    const entries = new Map<ExchangeView, Entry>()
     const estimating = { bytesPerToken, maxOutputTokens: maxOutput }
     const unknownLevels = new Set<string>()
     const refused = host.metrics.counter(
@@ -108,7 +111,7 @@ export default definePlugin({
           const amount = rule.unit === 'requests' ? 1 : tokens
           if (amount === 0) continue
           rules.push(rule)
-          charges.push({ limit: { ...rule.limit, key: rule.keyPrefix + subject }, amount })
+          charges.push({ limit: limitOf(rule, subject), amount })
         }
       }
       if (charges.length === 0) return undefined
@@ -117,7 +120,7 @@ export default definePlugin({
         charges,
         estimate,
         hold: undefined,
-        standings: [],
+        states: [],
         by: 'store',
         spent: undefined,
       }
@@ -134,9 +137,7 @@ export default definePlugin({
         throw refuse(exchange, entry, reservation as Extract<typeof reservation, { ok: false }>)
       entry.hold = hold
       if (entry.spent !== undefined) return void settle(entry, entry.spent)
-      if (headers && reservation !== undefined) {
-        entry.standings = entry.rules.map((rule, at) => ({ rule, state: reservation.states[at]! }))
-      }
+      if (reservation !== undefined) entry.states = reservation.states
       const body = boundOutput ? withOutputBound(exchange.req, maxOutput) : undefined
       return body === undefined ? undefined : { body }
     }
@@ -202,16 +203,18 @@ export default definePlugin({
         response(exchange: ExchangeView): ResponsePatch | undefined {
           const entry = entries.get(exchange)
           if (entry === undefined) return undefined
-          const { standings, by } = entry
+          const { rules, states, by } = entry
           if (by === 'nobody') return { headers: { [STATE_HEADER]: 'open' } }
-          const told = standingHeaders(exchange.req.dialect, standings, host.now())
+          const told = standingHeaders(exchange.req.dialect, rules, states, host.now())
           return { headers: by === 'local' ? { ...told, [STATE_HEADER]: 'local' } : told }
         },
       }),
 
       done(exchange: ExchangeView, outcome: Outcome) {
         const entry = entries.get(exchange)
-        if (entry === undefined || tokensOf(entry.estimate) === 0) return undefined
+        if (entry === undefined) return undefined
+        entries.delete(exchange)
+        if (tokensOf(entry.estimate) === 0) return undefined
         const tokens = tokensUsed(exchange, outcome, entry.estimate)
         if (entry.hold !== undefined) return settle(entry, tokens)
         entry.spent = tokens

@@ -30,8 +30,7 @@ export function refusalOf(
   const { dialect } = exchange.req
   const headers: Record<string, string> = {}
   if (options.headers) {
-    const standings = rules.map((one, at) => ({ rule: one, state: states[at]! }))
-    for (const [name, value] of Object.entries(standingHeaders(dialect, standings, now))) {
+    for (const [name, value] of Object.entries(standingHeaders(dialect, rules, states, now))) {
       if (value !== null) headers[name] = value
     }
   }

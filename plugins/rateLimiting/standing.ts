@@ -3,12 +3,6 @@ import { formatTime } from '#core/kit/time.ts'
 import type { LimitState } from '#core/sdk.ts'
 import type { Rule, Unit } from './levels.ts'
 
-/** A rule that a request was held against, and where it stands. */
-export interface Standing {
-  readonly rule: Rule
-  readonly state: LimitState
-}
-
 /**
  * Header fields that tell a client where it stands: `RateLimit` and `RateLimit-Policy`
  * (draft-ietf-httpapi-ratelimit-headers-11) for all rules, and in the dialects that have their own, those for the rule
@@ -16,72 +10,84 @@ export interface Standing {
  */
 export function standingHeaders(
   dialect: ClientDialect,
-  standings: readonly Standing[],
+  rules: readonly Rule[],
+  states: readonly LimitState[],
   now: number,
 ): Record<string, string | null> {
-  const headers: Record<string, string | null> = {
-    'ratelimit-policy': standings.map(({ rule }) => rule.policy).join(', '),
-    ratelimit: standings.map(({ rule, state }) => limitItem(rule, state)).join(', '),
+  let policies = ''
+  let limits = ''
+  for (const [at, { policy, policyName }] of rules.entries()) {
+    const { remaining, resetMs } = states[at]!
+    if (at > 0) {
+      policies += ', '
+      limits += ', '
+    }
+    policies += policy
+    limits += `"${policyName}";r=${remaining}`
+    if (Number.isFinite(resetMs)) limits += `;t=${Math.ceil(resetMs / 1_000)}`
   }
+  const headers: Record<string, string | null> = { 'ratelimit-policy': policies, ratelimit: limits }
   if (dialect === 'http' || dialect === 'gemini') return headers
+  const isAnthropic = dialect === 'anthropic'
+  const names = isAnthropic ? ANTHROPIC : OPENAI
   for (const unit of UNITS) {
-    const tightest = tightestOf(standings, unit)
-    if (dialect === 'anthropic') addAnthropic(headers, unit, tightest, now)
-    else addOpenai(headers, unit, tightest)
+    const [limit, remaining, reset] = names[unit]
+    const tightest = tightestOf(rules, states, unit)
+    if (tightest === -1) {
+      headers[limit] = headers[remaining] = headers[reset] = null
+      continue
+    }
+    const state = states[tightest]!
+    headers[limit] = String(rules[tightest]!.capacity)
+    headers[remaining] = String(state.remaining)
+    headers[reset] = isAnthropic ? formatTime(now + state.resetMs) : goDuration(state.resetMs)
   }
+  if (isAnthropic) for (const name of ANTHROPIC_OTHERS) headers[name] = null
   return headers
 }
 
 const UNITS: readonly Unit[] = ['requests', 'tokens']
 
-function limitItem({ policyName }: Rule, { remaining, resetMs }: LimitState): string {
-  const item = `"${policyName}";r=${remaining}`
-  return Number.isFinite(resetMs) ? `${item};t=${Math.ceil(resetMs / 1_000)}` : item
-}
-
-function tightestOf(standings: readonly Standing[], unit: Unit): Standing | undefined {
-  let tightest: Standing | undefined
-  for (const standing of standings) {
-    if (standing.rule.unit !== unit) continue
-    if (tightest === undefined || standing.state.remaining < tightest.state.remaining)
-      tightest = standing
-  }
-  return tightest
-}
+type Names = Readonly<Record<Unit, readonly [limit: string, remaining: string, reset: string]>>
 
 /** OpenAI, "Rate limits in headers": resets as durations. */
-function addOpenai(
-  headers: Record<string, string | null>,
-  unit: Unit,
-  standing: Standing | undefined,
-): void {
-  const { rule, state } = standing ?? {}
-  headers[`x-ratelimit-limit-${unit}`] = rule === undefined ? null : String(rule.capacity)
-  headers[`x-ratelimit-remaining-${unit}`] = state === undefined ? null : String(state.remaining)
-  headers[`x-ratelimit-reset-${unit}`] = state === undefined ? null : goDuration(state.resetMs)
+const OPENAI: Names = {
+  requests: [
+    'x-ratelimit-limit-requests',
+    'x-ratelimit-remaining-requests',
+    'x-ratelimit-reset-requests',
+  ],
+  tokens: ['x-ratelimit-limit-tokens', 'x-ratelimit-remaining-tokens', 'x-ratelimit-reset-tokens'],
 }
 
 /** Anthropic, "Rate limits, response headers": resets as RFC 3339. */
-function addAnthropic(
-  headers: Record<string, string | null>,
-  unit: Unit,
-  standing: Standing | undefined,
-  now: number,
-): void {
-  const { rule, state } = standing ?? {}
-  headers[`anthropic-ratelimit-${unit}-limit`] = rule === undefined ? null : String(rule.capacity)
-  headers[`anthropic-ratelimit-${unit}-remaining`] =
-    state === undefined ? null : String(state.remaining)
-  headers[`anthropic-ratelimit-${unit}-reset`] =
-    state === undefined ? null : formatTime(now + state.resetMs)
-  if (unit === 'requests') return
-  for (const name of ANTHROPIC_OTHERS) headers[name] = null
+const ANTHROPIC: Names = {
+  requests: [
+    'anthropic-ratelimit-requests-limit',
+    'anthropic-ratelimit-requests-remaining',
+    'anthropic-ratelimit-requests-reset',
+  ],
+  tokens: [
+    'anthropic-ratelimit-tokens-limit',
+    'anthropic-ratelimit-tokens-remaining',
+    'anthropic-ratelimit-tokens-reset',
+  ],
 }
 
 /** The upstream's own, which we have no counterpart for. */
 const ANTHROPIC_OTHERS = ['input-tokens', 'output-tokens'].flatMap((kind) =>
   ['limit', 'remaining', 'reset'].map((field) => `anthropic-ratelimit-${kind}-${field}`),
 )
+
+/** The rule of a unit with the least left, by position; -1 where there is none. */
+function tightestOf(rules: readonly Rule[], states: readonly LimitState[], unit: Unit): number {
+  let tightest = -1
+  for (const [at, rule] of rules.entries()) {
+    if (rule.unit !== unit) continue
+    if (tightest === -1 || states[at]!.remaining < states[tightest]!.remaining) tightest = at
+  }
+  return tightest
+}
 
 /** As Go prints a duration, and so OpenAI: `12ms`, `1s`, `6m0s`, `2h3m4s`. */
 export function goDuration(ms: number): string {

@@ -18,7 +18,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '9' },
     seconds: { type: 'string', default: '2' },
     warm: { type: 'string', default: '12' },
-    only: { type: 'string', default: 'pass,pipeline,production,sse,websocket,start' },
+    only: { type: 'string', default: 'pass,pipeline,production,limits,sse,websocket,start' },
   },
 })
 const rounds = Number(values.rounds)
@@ -84,6 +84,10 @@ const production = `
 const rewrite = `
       - ${log}
       - transformers: { output: [{ type: modifyBody, rules: [{ set: model, value: renamed }] }] }`
+
+/** More than a run ever asks for, so that each request is counted and none is refused. */
+const limits = (units: string) =>
+  `[rateLimiting: { limits: { perUser: { ${units}, window: 1m }, perIP: { ${units}, window: 1h } } }]`
 
 interface Row {
   readonly proxy: string
@@ -202,6 +206,14 @@ try {
       nginx,
       pass,
       () => startSluice('sluice, five', config(production)),
+    ])
+  }
+  if (wanted.has('limits')) {
+    await compare('two limits, CPU per request', 'pass', [
+      nginx,
+      pass,
+      () => startSluice('sluice, requests', config(limits('requests: 1000000000'))),
+      () => startSluice('sluice, and tokens', config(limits('requests: 1e9, tokens: 1e12'))),
     ])
   }
   if (wanted.has('sse')) {

@@ -1,9 +1,12 @@
 /** How often a full map is searched for entries to drop: a search costs, and a flood must not cause one each time. */
 const SEARCH_EVERY_MS = 1_000
 
+/** So few entries are not worth a look. */
+const FEW = 1_000
+
 /**
- * A map with a bound that drops only entries that are spent. Each admission looks at the two oldest, so that spent
- * ones don't pile up; a full map is searched whole, at most once a second.
+ * A map with a bound that drops only entries that are spent. Once there are more than a few, each admission looks at
+ * the two oldest, so that spent ones don't pile up; a full map is searched whole, at most once a second.
  */
 export class Bounded<V> {
   readonly #entries = new Map<string, V>()
@@ -47,6 +50,7 @@ export class Bounded<V> {
   }
 
   #dropOldest(now: number): void {
+    if (this.size < Math.min(FEW, this.#most)) return
     for (let looks = 0; looks < 2; looks++) {
       const [oldest] = this.#entries
       if (oldest === undefined) return
