@@ -151,7 +151,7 @@ export const OPTIONS = {
       maximum: 1,
       default: 0.5,
       description:
-        'The share of each limit that a process counts by itself; 1 divided by the number of processes never lets more through.',
+        'The share of each limit that a process counts by itself, from nothing; with 1 divided by the number of processes, all of them together let at most the limit through once more.',
     },
     headers: {
       type: 'boolean',

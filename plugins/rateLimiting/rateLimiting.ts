@@ -18,7 +18,7 @@ import { checkOptions, countsTokens } from './check.ts'
 import { compileLevels, type Level, limitOf, type Rule } from './levels.ts'
 import { OPTIONS } from './options.ts'
 import { refusalOf, refusedRule } from './refusal.ts'
-import { standingHeaders } from './standing.ts'
+import { standingHeaders, STATE_HEADER } from './standing.ts'
 
 /** What is known of an exchange from its reservation until it is over. */
 interface Entry {
@@ -39,8 +39,11 @@ const NO_TOKENS: TokenEstimate = { inputTokens: 0, outputTokens: 0 }
 /** How much longer than the request itself a reservation is kept, so that a slow end still settles it. Milliseconds. */
 const AFTERWARDS_MS = 60_000
 
-/** What nobody settles is charged as reserved when it expires, which may as well be at once. Milliseconds. */
-const NOT_SETTLED_MS = 1
+/**
+ * What nobody settles is charged as reserved when it expires. Until then a store that was given up, but has reserved
+ * all the same, can give it back. Milliseconds.
+ */
+const NOT_SETTLED_MS = 5_000
 
 export default definePlugin({
   name: 'rateLimiting',
@@ -144,7 +147,7 @@ export default definePlugin({
 
     function refuse(
       exchange: ExchangeView,
-      { rules, estimate }: Entry,
+      { rules, estimate, by }: Entry,
       reservation: Extract<Reserved['reservation'], { ok: false }>,
     ) {
       const tokens = tokensOf(estimate)
@@ -158,7 +161,14 @@ export default definePlugin({
         unit: rule.unit,
         consumer: exchange.consumer?.id ?? null,
       })
-      return refusalOf(rules, rule, reservation, exchange, { tokens, headers, message }, host.now())
+      return refusalOf(
+        rules,
+        rule,
+        reservation,
+        exchange,
+        { tokens, headers, message, by },
+        host.now(),
+      )
     }
 
     async function settle(
@@ -223,9 +233,6 @@ export default definePlugin({
     }
   },
 })
-
-/** Says that limits are not counted as they should be, while the store is down. */
-const STATE_HEADER = 'x-sluice-rate-limiting'
 
 /** Levels that nobody has defined are told of once each, up to so many. */
 const MAX_TOLD = 20

@@ -1,7 +1,7 @@
 import { formatDuration } from '#core/kit/duration.ts'
-import { GatewayError, type ExchangeView, type Reservation } from '#core/sdk.ts'
+import { GatewayError, type ExchangeView, type Reservation, type Reserved } from '#core/sdk.ts'
 import type { Rule } from './levels.ts'
-import { standingHeaders } from './standing.ts'
+import { standingHeaders, STATE_HEADER } from './standing.ts'
 
 /** SDKs wait no longer than this for a server that asks them to, and try at once instead. Milliseconds. */
 const MOST_SDK_WAIT_MS = 60_000
@@ -24,11 +24,13 @@ export function refusalOf(
     readonly tokens: number
     readonly headers: boolean
     readonly message: string | undefined
+    readonly by: Reserved['by']
   },
   now: number,
 ): GatewayError {
   const { dialect } = exchange.req
   const headers: Record<string, string> = {}
+  if (options.by !== 'store') headers[STATE_HEADER] = options.by
   if (options.headers) {
     for (const [name, value] of Object.entries(standingHeaders(dialect, rules, states, now))) {
       if (value !== null) headers[name] = value

@@ -3,6 +3,9 @@ import { formatTime } from '#core/kit/time.ts'
 import type { LimitState } from '#core/sdk.ts'
 import type { Rule, Unit } from './levels.ts'
 
+/** Says that limits are not counted as they should be, while the store is down: `local` or `open`. */
+export const STATE_HEADER = 'x-sluice-rate-limiting'
+
 /**
  * Header fields that tell a client where it stands: `RateLimit` and `RateLimit-Policy`
  * (draft-ietf-httpapi-ratelimit-headers-11) for all rules, and in the dialects that have their own, those for the rule
