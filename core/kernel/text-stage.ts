@@ -1,4 +1,4 @@
-import { type Place, replaceAt, type TextFormat } from '../dialects/texts/text-format.ts'
+import { type Place, type TextFormat, writeAt } from '../dialects/texts/text-format.ts'
 import { sequenceOf } from '../dialects/texts/openai-responses.ts'
 import type { NewChunk, NewText, Text } from '../exchange.ts'
 import type { Json, JsonObject } from '../kit/json.ts'
@@ -315,10 +315,7 @@ export class TextStage {
   }
 
   #write(json: Json, place: Place, text: string): Json {
-    const [first, ...others] = place.paths
-    let right = replaceAt(json, first!, place.isJson ? (JSON.parse(text) as Json) : text)
-    for (const path of others) right = replaceAt(right, path, '')
-    return this.#format.forget(right, place)
+    return this.#format.forget(writeAt(json, place, text), place)
   }
 }
 

@@ -2,7 +2,8 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.
 import { RE2JS } from 're2js'
 import { formatPath } from '#core/kit/paths.ts'
 import { isObject, type Json } from '#core/kit/json.ts'
-import type { Denial } from '#core/sdk.ts'
+import type { Denial, Host } from '#core/sdk.ts'
+import { ANSWER_SCHEMAS } from './answer-schemas.ts'
 import { REQUEST_SCHEMAS } from './request-schemas.ts'
 
 /** A schema as an option gives it: the name of a built-in one, or JSON Schema 2020-12. */
@@ -14,10 +15,46 @@ export type BodyCheck = (body: Json) => Denial | undefined
 /** What stands before the path in `schema: file:./order.schema.json`. */
 export const FILE_PREFIX = 'file:'
 
+/** What a schema says of whole bodies and, where it is a built-in one for answers, of events. */
+export interface BodyChecks {
+  readonly whole: BodyCheck
+  readonly event: BodyCheck
+}
+
 /** Compiles a schema. Throws where it is none, or names none. */
-export function compileSchema(source: SchemaSource): BodyCheck {
-  const schema = typeof source === 'string' ? REQUEST_SCHEMAS[source] : source
-  if (schema === undefined) throw new RangeError(unknownSchema(source as string))
+export function compileSchema(source: SchemaSource, side: 'input' | 'output'): BodyChecks {
+  if (typeof source !== 'string') return bothOf(source)
+  if (side === 'output') {
+    const known = Object.hasOwn(ANSWER_SCHEMAS, source) ? ANSWER_SCHEMAS[source] : undefined
+    if (known !== undefined) return { whole: checkOf(known.whole), event: checkOf(known.event) }
+  }
+  const known = Object.hasOwn(REQUEST_SCHEMAS, source) ? REQUEST_SCHEMAS[source] : undefined
+  if (known === undefined) throw new RangeError(unknownSchema(source))
+  return bothOf(known)
+}
+
+/** Compiles a schema, from a file where it says so. Rejects where it cannot be loaded. */
+export async function loadChecks(
+  source: SchemaSource,
+  side: 'input' | 'output',
+  host: Host,
+): Promise<BodyChecks> {
+  if (typeof source !== 'string' || !source.startsWith(FILE_PREFIX)) {
+    return compileSchema(source, side)
+  }
+  const file = source.slice(FILE_PREFIX.length)
+  const loaded = await host.load(file)
+  const content = isObject(loaded) && Object.hasOwn(loaded, 'default') ? loaded['default'] : loaded
+  if (!isObject(content)) throw new Error(`${file} holds no JSON Schema`)
+  return compileSchema(content as Record<string, Json>, side)
+}
+
+function bothOf(schema: Readonly<Record<string, Json>>): BodyChecks {
+  const check = checkOf(schema)
+  return { whole: check, event: check }
+}
+
+function checkOf(schema: Readonly<Record<string, Json>>): BodyCheck {
   const validate = makeAjv().compile(schema)
   return (body) => (validate(body) ? undefined : denial(validate))
 }

@@ -1,22 +1,22 @@
 import type { Report } from '#core/sdk.ts'
-import { patternProblem } from './answer-text.ts'
 import { checkPath, checkRule } from './body-rules.ts'
 import { compileSchema, FILE_PREFIX, type SchemaSource } from './body-schema.ts'
 import { headerProblem } from './header-rules.ts'
-import type { Input, Output } from './options.ts'
+import type { Item } from './options.ts'
+import { patternProblem } from './text-filter.ts'
+import type { Side } from './transform.ts'
 
 type Path = (string | number)[]
 
-/** Says what the schema cannot of a transformer of requests. */
-export function checkInput(item: Input, path: Path, report: Report): void {
-  if (item.type === 'validateSchema') checkSchema(item.schema, [...path, 'schema'], report)
-  else checkShared(item, path, report)
-}
-
-/** Says what the schema cannot of a transformer of answers. */
-export function checkOutput(item: Output, path: Path, report: Report): void {
+/** Says what the schema cannot of a transformer. */
+export function checkItem(item: Item, side: Side, path: Path, report: Report): void {
   switch (item.type) {
+    case 'validateSchema':
+      checkSchema(item.schema, side, [...path, 'schema'], report)
+      return
     case 'normalizeResponse':
+      for (const field of Object.keys(item.fields))
+        checkPath(field, [...path, 'fields', field], report)
       return
     case 'addMetadata':
       if (item.field !== null) checkPath(item.field, [...path, 'field'], report, false)
@@ -26,21 +26,10 @@ export function checkOutput(item: Output, path: Path, report: Report): void {
         const problem = patternProblem(pattern)
         if (problem !== undefined) report.error([...path, 'patterns', index], problem)
       })
-      if (item.patterns.length === 0) {
-        report.warning(path, 'filterContent has no patterns, so it filters nothing')
+      if (item.patterns.length === 0 && item.personalData === false) {
+        report.warning(path, 'has neither patterns nor personalData, so it filters nothing')
       }
       return
-    default:
-      checkShared(item, path, report)
-  }
-}
-
-function checkShared(
-  item: Exclude<Input, { type: 'validateSchema' }>,
-  path: Path,
-  report: Report,
-): void {
-  switch (item.type) {
     case 'addHeaders':
       for (const [name, value] of Object.entries(item.headers)) {
         const problem = headerProblem(name, value)
@@ -55,10 +44,10 @@ function checkShared(
   }
 }
 
-function checkSchema(source: SchemaSource, path: Path, report: Report): void {
+function checkSchema(source: SchemaSource, side: Side, path: Path, report: Report): void {
   if (typeof source === 'string' && source.startsWith(FILE_PREFIX)) return
   try {
-    compileSchema(source)
+    compileSchema(source, side)
   } catch (cause) {
     report.error(path, (cause as Error).message)
   }

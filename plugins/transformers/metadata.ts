@@ -15,9 +15,18 @@ export function metadataHeaders(host: Host): HeaderChange {
   }
 }
 
-/** Says in a field of a JSON answer where it came from. */
-export function metadataField(path: string, host: Host): Change {
+/** Says in header fields of a request where it comes from. */
+export const metadataRequestHeaders: HeaderChange = (patch, { id, route }) => {
+  patch['x-sluice-request-id'] = id
+  patch['x-sluice-route'] = route
+}
+
+/** Says in a field of a JSON body where it came from, or goes through. */
+export function metadataField(path: string, side: 'input' | 'output', host: Host): Change {
   const segments = parsePath(path)
+  if (side === 'input') {
+    return (document, { id, route }) => setPath(document, segments, { requestId: id, route })
+  }
   return (document, { id, route, upstream, now }) =>
     setPath(document, segments, {
       requestId: id,

@@ -107,16 +107,29 @@ describe('validateSchema', () => {
   describe.skipIf(!existsSync(RECORDINGS))('built-in schemas', () => {
     for (const [dialect, name] of Object.entries(SCHEMAS)) {
       it(`accept every recorded request of ${dialect}`, () => {
-        const check = compileSchema(name)
+        const check = compileSchema(name, 'input').whole
         const requests = recorded(dialect)
         expect(requests.length).toBeGreaterThan(0)
         for (const [file, body] of requests) expect([file, check(body)]).toEqual([file, undefined])
       })
     }
 
+    for (const [dialect, name] of Object.entries(SCHEMAS)) {
+      it(`accept every recorded answer of ${dialect}, whole and in events`, () => {
+        const { whole, event } = compileSchema(name, 'output')
+        const answers = recorded(dialect, ['response.json', 'followup-response.json'])
+        const streams = recorded(dialect, ['response-streaming.json'])
+        expect(answers.length + streams.length).toBeGreaterThan(0)
+        for (const [file, body] of answers) expect([file, whole(body)]).toEqual([file, undefined])
+        for (const [file, events] of streams) {
+          for (const one of events as Json[]) expect([file, event(one)]).toEqual([file, undefined])
+        }
+      })
+    }
+
     it("refuse each other's requests where the dialects differ", () => {
-      const anthropic = compileSchema('anthropic')
-      const gemini = compileSchema('gemini')
+      const anthropic = compileSchema('anthropic', 'input').whole
+      const gemini = compileSchema('gemini', 'input').whole
       for (const [, body] of recorded('google')) expect(anthropic(body)).toBeDefined()
       for (const [, body] of recorded('chat-completions')) expect(gemini(body)).toBeDefined()
     })
@@ -125,7 +138,7 @@ describe('validateSchema', () => {
   it.each(['openai-chat', 'openai-responses', 'anthropic', 'gemini'])(
     'refuses nonsense as %s',
     (name) => {
-      const check = compileSchema(name)
+      const check = compileSchema(name, 'input').whole
       for (const body of [null, 1, 'text', [], {}, { model: 1 }, { messages: {} }] as Json[]) {
         expect(check(body)?.code).toBe('SCHEMA_INVALID')
       }
@@ -133,9 +146,12 @@ describe('validateSchema', () => {
   )
 })
 
-function recorded(dialect: string): [file: string, body: Json][] {
+function recorded(
+  dialect: string,
+  files: readonly string[] = ['request.json', 'followup-request.json'],
+): [file: string, body: Json][] {
   return readdirSync(RECORDINGS).flatMap((name) =>
-    ['request.json', 'followup-request.json']
+    files
       .map((file) => new URL(`${name}/${dialect}/${file}`, RECORDINGS))
       .filter((file) => existsSync(file))
       .map((file): [string, Json] => [

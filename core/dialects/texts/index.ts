@@ -4,7 +4,7 @@ import { anthropicTexts } from './anthropic.ts'
 import { geminiTexts } from './gemini.ts'
 import { fieldTexts } from './http.ts'
 import { chatTexts } from './openai-chat.ts'
-import { responsesTexts } from './openai-responses.ts'
+import { realtimeTexts, responsesTexts } from './openai-responses.ts'
 import type { TextFormat } from './text-format.ts'
 
 /** How each dialect carries text. */
@@ -28,11 +28,15 @@ export const messageTexts: TextFormat = {
   forget: (json, place) => formatOf(json).forget(json, place),
 }
 
+/** What a client of the Realtime API says, and what is told of its items. */
+const REALTIME = /^(response\.create$|conversation\.|session\.|input_audio_buffer\.)/
+
 function formatOf(json: Json): TextFormat {
   if (!isObject(json)) return fieldTexts
   const { type } = json
   if (typeof type === 'string') {
-    if (type.startsWith('response.')) return responsesTexts
+    if (type.startsWith('response.') && type !== 'response.create') return responsesTexts
+    if (REALTIME.test(type)) return realtimeTexts
     if (type.startsWith('content_block') || type.startsWith('message_')) return anthropicTexts
   }
   if (Array.isArray(json['choices'])) return chatTexts

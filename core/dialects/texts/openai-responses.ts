@@ -51,10 +51,37 @@ export const responsesTexts: TextFormat = {
     paths.reduce((left, path) => replaceAt(left, [...path.slice(0, -1), 'logprobs'], []), json),
 }
 
+/** Events of the Realtime API that are complete by themselves: the items of a conversation, and what the model is told. */
+export const realtimeTexts: TextFormat = {
+  repeats: false,
+
+  places(json) {
+    if (!isObject(json)) return []
+    const places: Place[] = []
+    if (isObject(json['item'])) readItem(places, json['item'], ['item'], 'item', 'whole')
+    addPlace(places, json['transcript'], ['transcript'], {
+      kind: 'text',
+      choice: 0,
+      block: 'transcript',
+      form: 'whole',
+    })
+    for (const name of ['session', 'response']) {
+      const settings = json[name]
+      if (!isObject(settings)) continue
+      const place = { kind: 'text', choice: 0, block: name, form: 'whole' } as const
+      addPlace(places, settings['instructions'], [name, 'instructions'], place)
+    }
+    return places
+  },
+
+  ends: () => true,
+  piece: (event) => event,
+  forget: (json) => json,
+}
+
 function readEvent(places: Place[], event: Record<string, unknown>): void {
   const type = String(event['type'])
-  const name = type.slice(0, type.lastIndexOf('.'))
-  const known = Object.hasOwn(DELTAS, name) ? DELTAS[name] : undefined
+  const known = deltaOf(event)
   if (known !== undefined) {
     const [kind, whole] = known
     const place = { kind, choice: 0, block: blockOf(event) }
@@ -125,11 +152,20 @@ function readPart(
   addPlace(places, part['refusal'], [...at, 'refusal'], { kind: 'refusal', choice: 0, block, form })
 }
 
-/** The block that an event is about: a part of an item, a summary, or its arguments. */
+/** The block that an event is about: a part of an item, a summary, or its arguments. Servers that leave out the index have one part. */
 function blockOf(event: Record<string, unknown>): string {
   const { content_index: content, summary_index: summary } = event
   if (typeof summary === 'number') return `${itemOf(event)}.s${summary}`
-  return typeof content === 'number' ? `${itemOf(event)}.${content}` : `${itemOf(event)}.args`
+  if (typeof content === 'number') return `${itemOf(event)}.${content}`
+  return `${itemOf(event)}.${deltaOf(event)?.[0] === 'arguments' ? 'args' : '0'}`
+}
+
+/** What the event is a delta of, or the end of. */
+function deltaOf({
+  type,
+}: Record<string, unknown>): readonly [kind: TextKind, whole: string] | undefined {
+  const name = String(type).replace(/\.(?:delta|done)$/, '')
+  return Object.hasOwn(DELTAS, name) ? DELTAS[name] : undefined
 }
 
 function itemOf(event: Record<string, unknown>): string {

@@ -93,6 +93,13 @@ export function indexOf(item: Record<string, unknown>, position: number): number
   return typeof item['index'] === 'number' ? item['index'] : position
 }
 
+/** The document with another text in a place; what was spread over several is put into the first. */
+export function writeAt(document: Json, { paths, isJson }: Place, text: string): Json {
+  const [first, ...others] = paths
+  const changed = replaceAt(document, first!, isJson ? (JSON.parse(text) as Json) : text)
+  return others.reduce((left, path) => replaceAt(left, path, ''), changed)
+}
+
 /** The document with the value set where there is one already. */
 export function replaceAt(document: Json, path: readonly string[], value: Json): Json {
   return getPath(document, path) === undefined ? document : setPath(document, path, value)
