@@ -9,6 +9,8 @@ export default defineConfig({
     sequence: { shuffle: true },
     testTimeout: 15_000,
     maxWorkers: 2,
+    // What isolated-vm asks for, where scripts run inside the gateway.
+    execArgv: ['--no-node-snapshot'],
     ...(report === undefined
       ? {}
       : { reporters: ['default', 'json'], outputFile: { json: report } }),

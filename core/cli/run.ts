@@ -1,8 +1,10 @@
 import { parseArgs } from 'node:util'
 import { loadConfig } from '../config/load.ts'
+import type { Config } from '../config/model.ts'
 import { ConfigError, formatProblem, type Problem } from '../config/problems.ts'
 import { type Gateway, type GatewayOptions, startGateway } from '../kernel/gateway.ts'
 import { createLogger } from '../kernel/log.ts'
+import { asksForInline, canRunInline, INLINE_FLAG } from '../sandbox/inline.ts'
 import { catalog } from './catalog.ts'
 import { type Command, type Terminal, UsageError } from './command.ts'
 
@@ -46,7 +48,8 @@ a second signal stops immediately.`,
     let gateway: Gateway
     try {
       if (values.strict) await refuseWarnings(options)
-      gateway = await startGateway({ ...options, log: createLogger(level, 2) })
+      const log = createLogger(level, 2)
+      gateway = await startGateway({ ...options, log, onConfig: restartForInline })
     } catch (cause) {
       terminal.stderr(`${startFailure(cause)}\n`)
       return 1
@@ -58,6 +61,19 @@ a second signal stops immediately.`,
     await stopped
     return 0
   },
+}
+
+/**
+ * Scripts inside the gateway need a flag of Node's that only its command line can give. Where the config has some, this
+ * process begins anew with it: same number, same files, same arguments. Elsewhere than on POSIX it stays as it is, and
+ * the script says what is missing.
+ */
+function restartForInline({ routes }: Config): void {
+  const isAsked = routes.some(({ steps }) => steps.some(({ options }) => asksForInline(options)))
+  if (!isAsked || canRunInline() || process.platform === 'win32') return
+  const { execPath, execArgv, argv, env } = process
+  const flags = [INLINE_FLAG, '--disable-warning=ExperimentalWarning', ...execArgv]
+  process.execve?.(execPath, [execPath, ...flags, ...argv.slice(1)], env as Record<string, string>)
 }
 
 /** Before anything listens. Throws a ConfigError with all that is wrong or doubtful. */

@@ -35,6 +35,8 @@ export interface GatewayOptions {
   readonly log: Logger
   readonly now?: () => number
   readonly random?: () => number
+  /** Called with a config that is right, before anything of it is opened. */
+  readonly onConfig?: (config: Config) => void
 }
 
 /** What a reload came to. */
@@ -68,6 +70,7 @@ export interface Gateway {
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const loaded = await load(options)
   if (loaded.config === undefined) throw new ConfigError(loaded.problems)
+  options.onConfig?.(loaded.config)
   const gateway = new LiveGateway(options, loaded.config, loaded.problems)
   try {
     await gateway.start()

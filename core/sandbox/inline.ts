@@ -1,10 +1,19 @@
+import { isObject } from '../kit/json.ts'
 import { Cell, CellError } from './cell.ts'
 import type { Program } from './program.ts'
+
+/** What isolated-vm asks for of the process that it is loaded into. */
+export const INLINE_FLAG = '--no-node-snapshot'
 
 /** True where Node was started as isolated-vm asks for. */
 export function canRunInline(): boolean {
   const flags = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(/\s+/)]
-  return flags.includes('--no-node-snapshot')
+  return flags.includes(INLINE_FLAG)
+}
+
+/** True where the options of a step ask for a script inside the gateway. */
+export function asksForInline(options: unknown): boolean {
+  return isObject(options) && options['sandbox'] === 'inline'
 }
 
 /**

@@ -220,7 +220,7 @@ async function openInline(program: Program): Promise<Runner> {
   loadIsolatedVm()
   if (!canRunInline()) {
     throw new Error(
-      'sandbox: inline needs a Node that was started with --no-node-snapshot: restart the gateway, whose command sees to it',
+      'sandbox: inline needs a Node that was started with --no-node-snapshot; `sluice run` sees to it, but not in a reload: restart the gateway',
     )
   }
   const script = new InlineScript(program)
