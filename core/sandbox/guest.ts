@@ -116,6 +116,7 @@ export function guest(
   function toolsOf(view: Map, call: Call): Map {
     for (const name of ['consumer', 'usage', 'env', 'upstreamView']) deepFreeze(view[name])
     if (view['hook'] !== 'request') deepFreeze(view['req'])
+    if (isPiece(view)) for (const name of ['res', 'vars']) deepFreeze(view[name])
     return {
       ...view,
       deny(status: unknown, message: unknown) {
@@ -201,16 +202,16 @@ export function guest(
     const head: Map = { lines: call.lines, dropped: call.dropped, writes: call.writes }
     if (call.deny !== undefined) return stringify({ ...head, deny: call.deny })
     const before = parse(headText) as Map
-    const was = before['req'] as Map
-    const req = view['req'] as Map
     let body = ''
     if (call.upstream !== undefined) head['upstream'] = call.upstream
     if (call.isDropped) head['drop'] = true
     if (call.replies.length > 0) head['replies'] = call.replies
     if (call.close !== undefined) head['close'] = call.close
-    const vars = changed(before['vars'] as Map, view['vars'] as Map)
+    const vars = isPiece(view) ? undefined : changed(before['vars'] as Map, view['vars'])
     if (vars !== undefined) head['vars'] = vars
     if (view['hook'] === 'request') {
+      const was = before['req'] as Map
+      const req = view['req'] as Map
       for (const name of keys(was)) {
         if (name === 'headers' || name === 'query')
           head[name] = changed(was[name] as Map, req[name] as Map)
@@ -231,11 +232,16 @@ export function guest(
       head['headers'] = changed(had['headers'] as Map, res['headers'] as Map)
       body = changedBody(answerText, res['body'], 'res')
     }
-    for (const name of ['chunk', 'message']) {
+    for (const name of ['chunk', 'msg']) {
       if (before[name] === undefined) continue
-      head[name] = changed(before[name] as Map, view[name] as Map)
+      head[name] = changed(before[name] as Map, view[name])
     }
     return body === '' ? stringify(head) : `${stringify(head)}\n${body}`
+  }
+
+  /** True for a part of an answer or session, of which nothing but itself can be changed. */
+  function isPiece(view: Map): boolean {
+    return view['hook'] === 'chunk' || view['hook'] === 'message'
   }
 
   /** Entries that are not what they were; null for those that are gone. */
@@ -269,7 +275,7 @@ export function guest(
       .filter((one) => one !== '')
     const [root = '', ...rest] = segments
     const last = rest.pop()
-    if (!['req', 'res', 'vars', 'chunk', 'message'].includes(root) || last === undefined) {
+    if (!['req', 'res', 'vars', 'chunk', 'msg'].includes(root) || last === undefined) {
       throw fail(
         `${asText(path)} is no path such as req.body.max_tokens, vars.plan or res.headers.x-plan`,
       )

@@ -23,7 +23,7 @@ const SEEN = [
   'usage',
   'vars',
   'chunk',
-  'message',
+  'msg',
   'id',
   'route',
   'now',

@@ -17,6 +17,9 @@ const MAX_READS = 8
 const TTL_MS = 3_600_000
 const MAX_TTL_MS = 30 * 86_400_000
 
+/** What a script is shown: the head of a view, and the bodies of request and answer. */
+type Shown = readonly [view: JsonObject, body?: Json | undefined, answer?: Json | undefined]
+
 /** Calls a script, and does for it what it cannot do in there: read the store, write to it, write to the log. */
 export class Caller {
   readonly #host: Host
@@ -41,17 +44,13 @@ export class Caller {
   /** Runs the script on a view and turns what it says into a patch. No promise where none is needed. */
   call<P>(
     exchange: ExchangeView,
-    view: JsonObject,
-    body: Json | undefined,
-    answer: Json | undefined,
+    shown: Shown,
     toPatch: (result: ScriptResult) => P,
   ): P | Promise<P> {
-    const result = this.#script.run(view, body, answer)
+    const result = this.#script.run(...shown)
     const finish = (one: ScriptResult) => this.#finish(exchange, one, toPatch)
     const goOn = (one: ScriptResult) =>
-      one.head['wants'] === undefined
-        ? finish(one)
-        : this.#withStore(view, body, answer, one).then(finish)
+      one.head['wants'] === undefined ? finish(one) : this.#withStore(shown, one).then(finish)
     return result instanceof Promise ? result.then(goOn) : goOn(result)
   }
 
@@ -63,12 +62,8 @@ export class Caller {
    * A script that asks for a key of the store ends there, and runs again from its beginning with the value at hand:
    * that is what lets it be synchronous. It is pure, so the second run comes to the same place.
    */
-  async #withStore(
-    view: JsonObject,
-    body: Json | undefined,
-    answer: Json | undefined,
-    first: ScriptResult,
-  ): Promise<ScriptResult> {
+  async #withStore(shown: Shown, first: ScriptResult): Promise<ScriptResult> {
+    const [view, ...bodies] = shown
     const values: JsonObject = {}
     let result = first
     for (let reads = 0; result.head['wants'] !== undefined; reads++) {
@@ -77,7 +72,7 @@ export class Caller {
       }
       const key = result.head['wants'] as string
       values[key] = (await this.#store.get(key)) ?? null
-      result = await this.#script.run({ ...view, store: values }, body, answer)
+      result = await this.#script.run({ ...view, store: values }, ...bodies)
     }
     return result
   }

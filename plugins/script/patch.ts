@@ -1,10 +1,18 @@
 import {
+  type Chunk,
+  type ChunkPatch,
   type Denial,
+  type Json,
   type JsonObject,
+  type Message,
+  type MessagePatch,
+  type NewChunk,
+  type NewText,
   type RequestPatch,
   type ResponsePatch,
   type ScriptResult,
   StepFailure,
+  type Text,
 } from '#core/sdk.ts'
 
 /** What comes out of a script, as it was put together inside. Nothing of it is believed without a look. */
@@ -47,6 +55,72 @@ export function responsePatch({ head, body }: ScriptResult): ResponsePatch | und
     vars: mapOr(vars),
     body,
   })
+}
+
+/** What a script made of an event or a plain answer. */
+export function chunkPatch({ head }: ScriptResult, chunk: Chunk): ChunkPatch {
+  const deny = denialOf(head)
+  if (deny !== undefined) return { deny }
+  if (head['drop'] === true) return null
+  const changed = mapOr(head['chunk'])
+  if (changed === undefined) return undefined
+  const { event, isWhole } = changed
+  if (isWhole !== undefined) throw failure('it changed chunk.isWhole, which cannot be changed')
+  return { ...given({ event: textOr(event) }), ...pieceOf(changed, chunk) }
+}
+
+/** What a script made of a message. */
+export function messagePatch({ head }: ScriptResult, message: Message): MessagePatch {
+  const deny = denialOf(head)
+  if (deny !== undefined) return { deny }
+  if (head['drop'] === true) return null
+  const { replies, close } = head as Head & Told
+  const changed = mapOr(head['msg'])
+  if (changed?.['from'] !== undefined) throw failure('it changed msg.from, which cannot be changed')
+  if (close !== undefined && !isCloseCode(close.code)) {
+    throw failure(`${close.code} is no code that ends a session: 1000, or 3000 to 4999`)
+  }
+  const patch = {
+    ...(changed && pieceOf(changed, message)),
+    ...given({ reply: replies?.map((data) => ({ data })), close }),
+  }
+  return Object.keys(patch).length === 0 ? undefined : patch
+}
+
+interface Told {
+  replies?: string[]
+  close?: { code: number; reason: string }
+}
+
+/** RFC 6455 §7.4: what an application may say itself. */
+function isCloseCode(code: number): boolean {
+  return code === 1000 || (Number.isInteger(code) && code >= 3000 && code <= 4999)
+}
+
+/** New data, JSON or texts; what is held back of a text comes again with the next piece of it. */
+function pieceOf(changed: JsonObject, piece: Chunk | Message): NewPiece {
+  const { data, json, text, hold, texts } = changed
+  if (Array.isArray(texts)) {
+    return { texts: texts.map((one, index) => newText(one, piece.texts[index])) }
+  }
+  if (text !== undefined || hold !== undefined) {
+    return given({ text: textOr(text) ?? piece.text ?? '', hold: textOr(hold) })
+  }
+  if (json !== undefined) return { json }
+  return given({ data: textOr(data) })
+}
+
+type NewPiece = Pick<NewChunk, 'data' | 'json' | 'text' | 'hold' | 'texts'>
+
+/** Null where it is what it was. */
+function newText(one: Json, was: Text | undefined): NewText | null {
+  const { text, hold } = (mapOr(one) ?? {}) as { text?: unknown; hold?: unknown }
+  if (text === was?.text && hold === undefined) return null
+  return { text: textOr(text) ?? '', ...given({ hold: textOr(hold) }) }
+}
+
+function given<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return compact(fields) ?? {}
 }
 
 function denialOf(head: JsonObject): Denial | undefined {

@@ -1,17 +1,18 @@
 import { bytes, definePlugin, duration, type Infer, script, scriptFile } from '#core/sdk.ts'
-import type { ExchangeView, Host, Part, Script } from '#core/sdk.ts'
+import type { ExchangeView, Hooks, Host, Part, Script } from '#core/sdk.ts'
 import { Caller } from './caller.ts'
-import { requestPatch, responsePatch } from './patch.ts'
-import { requestView, responseView } from './view.ts'
+import { chunkPatch, messagePatch, requestPatch, responsePatch } from './patch.ts'
+import { chunkView, messageView, requestView, responseView, usesOf } from './view.ts'
 
 const OPTIONS = {
   type: 'object',
   additionalProperties: false,
   properties: {
     on: {
-      enum: ['request', 'response'],
+      enum: ['request', 'response', 'chunk', 'message'],
       default: 'request',
-      description: 'What it sees: the request on its way down, or the answer on its way up.',
+      description:
+        'What it sees: the request on its way down, the answer on its way up, each event of an answer (a plain one as a whole), or each message of a WebSocket.',
     },
     code: script({
       description: 'The script, in JavaScript or TypeScript. It is the inside of a function.',
@@ -77,6 +78,13 @@ const OPTIONS = {
 
 type Options = Infer<typeof OPTIONS>
 
+const PROTOCOLS = {
+  request: ['http', 'websocket'],
+  response: ['http'],
+  chunk: ['http'],
+  message: ['websocket'],
+} as const
+
 export default definePlugin({
   name: 'script',
   stage: 'shape',
@@ -85,7 +93,7 @@ export default definePlugin({
   schema: OPTIONS,
   reads: (options) => readParts(options),
   writes: (options) => readParts(options),
-  protocols: ({ on }) => (on === 'request' ? ['http', 'websocket'] : ['http']),
+  protocols: ({ on }) => PROTOCOLS[on],
 
   check(options, report) {
     const { code, file, timeout } = options
@@ -100,37 +108,53 @@ export default definePlugin({
   async setup(options, host) {
     const program = scriptOf(options)
     const caller = await openCaller(program, options, host)
-    const reads = readParts(options)
-    const close = () => caller.close()
-    if (options.on === 'request') {
-      const readsBody = reads.includes('request.body')
+    return { ...hooksOf(options, program, caller, host), close: () => caller.close() }
+  },
+})
+
+function hooksOf(options: Options, program: Script, caller: Caller, host: Host): Hooks {
+  const reads = readParts(options)
+  const readsRequest = reads.includes('request.body')
+  const readsAnswer = reads.includes('response.body')
+  const requestBody = ({ req }: ExchangeView) => (readsRequest ? req.body : undefined)
+  const uses = usesOf(program)
+  switch (options.on) {
+    case 'request': {
+      const { names } = host.upstreams
       return {
-        close,
         request: (exchange) =>
-          caller.call(
-            exchange,
-            requestView(exchange),
-            readsBody ? exchange.req.body : undefined,
-            undefined,
-            (result) => requestPatch(result, host.upstreams.names),
+          caller.call(exchange, [requestView(exchange), requestBody(exchange)], (result) =>
+            requestPatch(result, names),
           ),
       }
     }
-    const readsRequest = reads.includes('request.body')
-    const readsAnswer = reads.includes('response.body')
-    return {
-      close,
-      response: (exchange: ExchangeView) =>
-        caller.call(
-          exchange,
-          responseView(exchange),
-          readsRequest ? exchange.req.body : undefined,
-          readsAnswer && !exchange.res.isStream ? exchange.res.body : undefined,
-          responsePatch,
-        ),
-    }
-  },
-})
+    case 'response':
+      return {
+        response(exchange) {
+          const { res } = exchange
+          const answer = readsAnswer && !res.isStream ? res.body : undefined
+          const shown = [responseView(exchange), requestBody(exchange), answer] as const
+          return caller.call(exchange, shown, responsePatch)
+        },
+      }
+    case 'chunk':
+      return {
+        chunk: (chunk, exchange) =>
+          caller.call(
+            exchange,
+            [chunkView(exchange, chunk, uses), requestBody(exchange)],
+            (result) => chunkPatch(result, chunk),
+          ),
+      }
+    case 'message':
+      return {
+        message: (message, exchange) =>
+          caller.call(exchange, [messageView(exchange, message, uses)], (result) =>
+            messagePatch(result, message),
+          ),
+      }
+  }
+}
 
 function openCaller(program: Script, options: Options, host: Host): Promise<Caller> {
   const { sandbox, timeout, memory, maxOutput, maxLogLines, breaker, store } = options
@@ -157,6 +181,7 @@ function readParts(options: Options): readonly Part[] {
   const isUp = options.on !== 'request'
   if (program.mentions(isUp ? 'req.body' : 'body')) parts.push('request.body')
   if (program.mentions('model')) parts.push('request.model')
-  if (isUp && program.mentions('body')) parts.push('response.body')
+  if (options.on === 'response' && program.mentions('body')) parts.push('response.body')
+  if (isUp && program.mentions('usage')) parts.push('usage')
   return parts
 }
