@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import { hasRedis } from './support/redis.ts'
 
 test('the benchmark runs every scenario, no request fails, and nothing stays behind', async () => {
   const args = ['test/bench/bench.ts', '--rounds', '1', '--seconds', '0.3', '--warm', '0.3']
@@ -18,3 +19,17 @@ test('the benchmark runs every scenario, no request fails, and nothing stays beh
   for (const [, , cost] of costs) expect(Number(cost)).toBeGreaterThan(0)
   expect(stdout).toMatch(/ready after \d+ ms .* idle \d+ MB/)
 }, 90_000)
+
+test.skipIf(!hasRedis)(
+  'the benchmark of the store tells what a reservation costs on each',
+  async () => {
+    const args = ['test/bench/store.ts', '--seconds', '0.05']
+    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 })
+    const rows = stdout.trim().split('\n').slice(1)
+    expect(rows.map((row) => row.split(/ +/)[0])).toEqual(
+      ['memory', 'sqlite', 'redis'].flatMap((store) => [store, store, store]),
+    )
+    for (const row of rows) expect(Number(/([\d.]+) µs/.exec(row)?.[1])).toBeGreaterThan(0)
+  },
+  90_000,
+)

@@ -15,6 +15,7 @@ import { dirname, join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { hasRedis, TestRedis } from '../support/redis.ts'
 
 const exec = promisify(execFile)
 const root = resolve('.')
@@ -88,7 +89,7 @@ describe('the packed tarball', { timeout: 120_000 }, () => {
   it('holds scripts, types, schemas and words, and nothing else', () => {
     const odd = files.filter(
       (file) =>
-        !/^(core|plugins)\/.*\.js$|^core\/.*\.d\.ts$|^plugins\/(.*\/)?README\.md$|^schemas\/.*\.json$/.test(
+        !/^(core|plugins)\/.*\.js$|^core\/store\/.*\.lua$|^core\/.*\.d\.ts$|^plugins\/(.*\/)?README\.md$|^schemas\/.*\.json$/.test(
           file,
         ),
     )
@@ -109,6 +110,19 @@ describe('the packed tarball', { timeout: 120_000 }, () => {
 
   it('checks a config', async () => {
     expect((await sluice('check')).stdout).toContain('is right')
+  })
+
+  it.skipIf(!hasRedis)('keeps a store on a server', async () => {
+    const server = await TestRedis.start()
+    onTestFinished(() => server.stop())
+    const store = `store: { url: "${server.url}", ledger: "memory:" }`
+    const config = `version: 1\n${store}\nserver: { port: 0, admin: false }\n`
+    await writeFile(
+      join(home, 'redis.yaml'),
+      `${config}routes: [{ id: a, upstream: a }]\nupstreams: { a: { dialect: demo } }\n`,
+    )
+    const { stdout } = await sluice('doctor', 'redis.yaml')
+    expect(stdout).toMatch(/ok +store +redis opens and is writable/)
   })
 
   it('runs and answers a chat completion', async () => {
