@@ -108,8 +108,8 @@ function heardOf(response: OpenAI.Responses.Response): Heard {
     usage: {
       input: usage?.input_tokens ?? -1,
       output: usage?.output_tokens ?? -1,
-      cached: usage?.input_tokens_details.cached_tokens ?? 0,
-      reasoning: usage?.output_tokens_details.reasoning_tokens ?? 0,
+      cached: usage?.input_tokens_details?.cached_tokens ?? 0,
+      reasoning: usage?.output_tokens_details?.reasoning_tokens ?? 0,
     },
   }
 }
