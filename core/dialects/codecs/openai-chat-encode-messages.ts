@@ -6,9 +6,11 @@ import {
   nativeForm,
   type Part,
   type TextPart,
+  type ToolCallPart,
   type ToolResultPart,
 } from '../hub/conversation.ts'
 import { json } from '../hub/fields.ts'
+import { isProofFor } from '../hub/proof.ts'
 import { encodeChatParts, encodeToolCall } from './openai-chat-parts.ts'
 import { writeReasoning } from './openai-chat-reasoning.ts'
 
@@ -131,9 +133,18 @@ function encodeAssistant(message: HubMessage, crossing: Crossing): JsonObject[] 
       reasoning_details:
         capabilities.reasoningReplay === 'details' ? thoughts['reasoning_details'] : undefined,
       tool_calls:
-        calls.length === 0 ? undefined : calls.map((call) => encodeToolCall(call, crossing)),
+        calls.length === 0
+          ? undefined
+          : calls.map((call) => encodeToolCall(withProof(call, crossing), crossing)),
     }),
   ]
+}
+
+/** A call with a proof only where its provider's model asks for one: others refuse the field. */
+function withProof(call: ToolCallPart, { capabilities }: Crossing): ToolCallPart {
+  const { proof, ...rest } = call
+  const isAsked = proof && isProofFor(proof, capabilities.provider, capabilities.family)
+  return isAsked === true ? call : rest
 }
 
 /** Blocks of a server's own tools tell nothing that the text behind them does not. */

@@ -145,7 +145,12 @@ function encodePart(
       const type = nativeForm(part.native, DIALECT) ?? textType(role)
       const annotations = type === 'output_text' && request.source !== DIALECT ? [] : undefined
       if (part.citations !== undefined && request.source !== DIALECT) report.judge('citation', path)
-      return json({ type, text: part.text, annotations, ...encodeCache(part.cache), ...own })
+      const isPrompt = type !== 'output_text' || request.source === DIALECT
+      if (part.cache !== undefined && !isPrompt) {
+        report.note('dropped', path, 'the target takes cache markers in prompts only')
+      }
+      const marker = isPrompt ? encodeCache(part.cache) : {}
+      return json({ type, text: part.text, annotations, ...marker, ...own })
     }
     case 'refusal':
       return { type: 'refusal', refusal: part.text, ...own }

@@ -84,6 +84,7 @@ function* messageFaults(messages: unknown, isOpenai: boolean): Generator<string>
     if (!Array.isArray(calls) || calls.length === 0) yield `[] is too short - '${place}.tool_calls'`
     for (const [call, where] of objectsOf(calls, `${place}.tool_calls`)) {
       pending.add(String(call['id']))
+      if (isOpenai) yield* unknownFields(call, ['id', 'type', 'function', 'custom'], `${where}.`)
       yield* callFaults(call, where)
     }
   }

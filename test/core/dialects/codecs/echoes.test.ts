@@ -72,6 +72,45 @@ describe('a client of Gemini hands back', () => {
   })
 })
 
+describe('what only one provider takes stays away from others', () => {
+  const signed = { functionCall: CALL, thoughtSignature: 'CiQ=' }
+  const body = {
+    contents: [
+      { role: 'user', parts: [{ text: 'Hi' }] },
+      { role: 'model', parts: [signed] },
+      { role: 'user', parts: [{ functionResponse: { id: 'c1', name: 'look', response: {} } }] },
+    ],
+  }
+
+  it.each([
+    ['gpt-4.1', false],
+    ['gemini-3-pro', true],
+  ])('the signature of a call, to %s: %s', (model, isSent) => {
+    const { messages } = sent('gemini', 'openai-chat', body, model) as { messages: JsonObject[] }
+    const [call] = messages[1]!['tool_calls'] as JsonObject[]
+    expect(call).toEqual({
+      id: 'c1',
+      type: 'function',
+      function: { name: 'look', arguments: '{}' },
+      ...(isSent ? { extra_content: { google: { thought_signature: 'CiQ=' } } } : {}),
+    })
+  })
+
+  it('a cache marker on what an assistant has said', () => {
+    const marked = [{ type: 'text', text: 'Hello', cache_control: { type: 'ephemeral' } }]
+    const messages = [
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: marked },
+      { role: 'user', content: 'So?' },
+    ]
+    const { input } = sent('anthropic', 'openai-responses', { messages, max_tokens: 99 }, 'gpt-5.6')
+    expect((input as JsonObject[])[1]).toMatchObject({
+      content: [{ type: 'output_text', text: 'Hello', annotations: [] }],
+    })
+    expect(JSON.stringify(input)).not.toContain('prompt_cache_breakpoint')
+  })
+})
+
 describe('a client of Chat Completions hands back', () => {
   const assistant = {
     role: 'assistant',
