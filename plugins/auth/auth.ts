@@ -23,23 +23,15 @@ import { guestOf } from './guest.ts'
 import type { IssuerOptions } from './jwt.ts'
 import { openKeyStore } from './key-store.ts'
 import type { IntrospectionOptions } from './oauth2.ts'
-import {
-  ANONYMOUS,
-  API_KEYS,
-  BEARER,
-  BASIC,
-  FAILURES,
-  JWT,
-  OAUTH2,
-  QUOTAS,
-  RBAC,
-} from './options.ts'
+import { ANONYMOUS, API_KEYS, BASIC, BEARER, FAILURES } from './options.ts'
 import { quotaRoutes } from './quota-admin.ts'
 import { countedUnits } from './quota-limits.ts'
 import { Quotas } from './quotas.ts'
 import { Recognised } from './recognised.ts'
 import { refusalsFor } from './refusal.ts'
+import { QUOTAS, RBAC } from './role-options.ts'
 import { createTell } from './tell.ts'
+import { JWT, OAUTH2 } from './token-options.ts'
 
 const METHODS = ['api-key', 'bearer', 'jwt', 'oauth2', 'basic'] as const
 const API_KEY_ONLY: Json[] = ['api-key']
@@ -179,6 +171,7 @@ export default definePlugin({
         response: (exchange: ExchangeView) => quotas.response(exchange),
         done: (exchange: ExchangeView, outcome: Outcome) => quotas.done(exchange, outcome),
       }),
+      close: () => store?.close(),
       admin: [...(store?.admin ?? []), ...(quotas ? quotaRoutes(host) : [])],
     }
   },

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
-import { GatewayError, type Ledger } from '#core/sdk.ts'
+import { GatewayError } from '#core/sdk.ts'
+import type { KeyJournal } from './key-journal.ts'
 import {
   type KeyForm,
   type KeyRecord,
@@ -9,12 +10,6 @@ import {
   rowOf,
 } from './key-record.ts'
 import { type Digest, mintKey, PREFIX, randomText } from './key-text.ts'
-
-/** The journal that all nodes write to and read from. */
-export const JOURNAL = 'auth/keys'
-
-/** Rows read at once. */
-const PAGE = 1_000
 
 /** How long a key that is no longer valid can still be listed. */
 const KEPT_MS = 30 * 86_400_000
@@ -31,7 +26,7 @@ export interface FoundKey {
 
 /** What a directory stands on. */
 export interface DirectoryOptions {
-  readonly ledger: Ledger
+  readonly journal: KeyJournal
   readonly now: () => number
   readonly digest: Digest
   /** Which pepper the digest is made with. */
@@ -39,6 +34,8 @@ export interface DirectoryOptions {
   readonly maxKeys: number
   /** Called after anything has changed. */
   readonly onChange: () => void
+  /** Called where the store has lost rows that were here before. */
+  readonly onLost: () => void
   /** Tells the other nodes that there is a new row. */
   readonly announce: () => Promise<void>
 }
@@ -50,7 +47,7 @@ interface Entry {
 
 /**
  * All API keys, in memory: the journal in the store, replayed. Each node reads the rows that it has not seen yet, so a
- * request never waits for the store, and what was accepted is as durable as the ledger.
+ * request never waits for the store, and what was accepted is as durable as the store.
  */
 export class KeyDirectory {
   /** When the store was last asked, with success. */
@@ -58,7 +55,6 @@ export class KeyDirectory {
   readonly #options: DirectoryOptions
   readonly #byId = new Map<string, Entry>()
   readonly #byDigest = new Map<string, { readonly entry: Entry; readonly form: KeyForm }>()
-  #last = 0
   #reading: Promise<void> = Promise.resolve()
   #waiting = 0
   #foreign = 0
@@ -81,6 +77,11 @@ export class KeyDirectory {
     this.#reading = turn.finally(() => this.#waiting--)
     this.#reading.catch(() => undefined)
     return turn
+  }
+
+  /** Resolves when no reading is under way. */
+  idle(): Promise<void> {
+    return this.#reading.catch(() => undefined)
   }
 
   /** The key with this digest, valid or not any more. Takes the same time whether there is one or not. */
@@ -155,7 +156,7 @@ export class KeyDirectory {
   }
 
   async #write(row: KeyRow): Promise<void> {
-    await this.#options.ledger.append(JOURNAL, rowJson(row))
+    await this.#options.journal.append(rowJson(row))
     await Promise.all([this.#options.announce(), this.refresh()])
   }
 
@@ -168,20 +169,24 @@ export class KeyDirectory {
   }
 
   async #read(): Promise<void> {
-    const { ledger, now, onChange } = this.#options
-    const before = this.#last
-    const startedAt = now()
-    for (;;) {
-      const rows = await ledger.read(JOURNAL, { after: this.#last, limit: PAGE })
-      for (const { sequence, row } of rows) {
-        const known = rowOf(row)
-        if (known !== undefined) this.#apply(known)
-        this.#last = sequence
-      }
-      if (rows.length < PAGE) break
+    const startedAt = this.#options.now()
+    const { isAnew, isLoss, rows } = await this.#options.journal.news()
+    // From here on without a pause: no request sees half of it.
+    if (isAnew) this.#beginAnew()
+    for (const { row } of rows) {
+      const known = rowOf(row)
+      if (known !== undefined) this.#apply(known)
     }
     this.checkedAt = startedAt
-    if (this.#last !== before) onChange()
+    if (isLoss) this.#options.onLost()
+    if (isAnew || rows.length > 0) this.#options.onChange()
+  }
+
+  /** What the store has forgotten is forgotten here too: all nodes must know the same, also those that start now. */
+  #beginAnew(): void {
+    this.#byId.clear()
+    this.#byDigest.clear()
+    this.#foreign = 0
   }
 
   #apply(row: KeyRow): void {

@@ -4,6 +4,7 @@ import type { Credential } from './credentials.ts'
 import type { Verdict } from './identity.ts'
 import { keyRoutes } from './key-admin.ts'
 import { KeyDirectory } from './key-directory.ts'
+import { KeyJournal } from './key-journal.ts'
 import type { KeyRules } from './key-request.ts'
 import { digestWith, pepperMark } from './key-text.ts'
 import { createLastUsed, type LastUsed } from './last-used.ts'
@@ -31,6 +32,8 @@ export interface KeyStore {
   identify(credential: Credential, now: number): Verdict
   /** Throws AUTH_UNAVAILABLE where the store has not been heard of for too long to be sure of what it last said. */
   checkFresh(now: number): void
+  /** Resolves when nothing is under way any more. */
+  close(): Promise<void>
 }
 
 /** Reads all keys and starts to follow the journal. Rejects where the store cannot be read. */
@@ -38,15 +41,20 @@ export async function openKeyStore(options: KeyStoreOptions): Promise<KeyStore> 
   const { pepper, maxKeys, maxStale, rules, host, onChange } = options
   const digest = digestWith(pepper)
   const mark = pepperMark(pepper)
-  const { ledger } = host.store
   const channel = host.store.channel('keys')
   const directory = new KeyDirectory({
-    ledger,
+    journal: new KeyJournal(host),
     now: host.now,
     digest,
     mark,
     maxKeys,
     onChange,
+    onLost() {
+      onChange()
+      host.log.error('the store has lost api keys', {
+        hint: 'restore its backup, or make new ones',
+      })
+    },
     // The row is written: whoever does not hear of it finds it a little later.
     announce: () =>
       channel
@@ -59,7 +67,9 @@ export async function openKeyStore(options: KeyStoreOptions): Promise<KeyStore> 
     host.log.warn('api keys are not accepted', { keys: directory.foreign, hint })
   }
   let isFailing = false
+  let isClosed = false
   async function refresh(): Promise<void> {
+    if (isClosed) return
     try {
       await directory.refresh()
       if (isFailing) host.log.info('api keys are read again')
@@ -81,6 +91,10 @@ export async function openKeyStore(options: KeyStoreOptions): Promise<KeyStore> 
     identify: (credential, now) => identifyKey(credential, directory, digest, now),
     checkFresh(now) {
       if (now - directory.checkedAt > maxStale) throw unavailable()
+    },
+    async close() {
+      isClosed = true
+      await directory.idle()
     },
   }
 }

@@ -7,7 +7,8 @@ import { type TestedPlugin, testPlugin } from '#core/testing.ts'
 import auth from '#plugins/auth/auth.ts'
 import { isKeyText, KEY_PATTERN, mintKey } from '#plugins/auth/key-text.ts'
 import { folderOf, sluice } from '../core/cli/command-line.ts'
-import { startTestGateway } from '../support/gateway.ts'
+import { startTestGateway, type TestGateway } from '../support/gateway.ts'
+import { hasRedis, TestRedis } from '../support/redis.ts'
 
 const PEPPER = 'a-pepper-of-some-length'
 
@@ -61,7 +62,8 @@ describe('a key of the store', () => {
     const { body } = await tested.admin('GET', '/keys')
     expect(body).toMatchObject({ keys: [{ id, name: 'ci', user: 'ada', status: 'valid' }] })
     expect((body as { keys: JsonObject[] }).keys[0]!['start']).toBe(`${key.slice(0, 11)}…`)
-    const kept = JSON.stringify(await tested.store.ledger.read('auth/keys', { limit: 10 }))
+    const kept = JSON.stringify(await tested.store.keyValue('auth/keys').getMany(['1', '2']))
+    expect(kept).toContain(id)
     for (const text of [kept, JSON.stringify(body), JSON.stringify(tested.emitted)]) {
       expect(text).not.toContain(key.slice(11))
     }
@@ -114,26 +116,43 @@ describe('a key of the store', () => {
   })
 
   it('is refused by another pepper, and that is said', async () => {
-    const first = await testPlugin(auth, { apiKeys: { pepper: PEPPER } })
-    const { key } = await create(first)
-    const rows = await first.store.ledger.read('auth/keys', { limit: 1 })
-    const folder = await folderOf({})
-    const yaml = `
-store: "sqlite:${folder}/keys.db"
+    const file = `sqlite:${await folderOf({})}/keys.db`
+    const withPepper = (pepper: string) =>
+      startTestGateway(`
+store: "${file}"
 upstreams: { demo: { dialect: demo } }
-pipelines: { main: [ { auth: { apiKeys: { pepper: another-pepper-here } } } ] }
+pipelines: { main: [ { auth: { apiKeys: { pepper: ${pepper} } } } ] }
 routes: [{ id: all, pipeline: main, upstream: demo }]
-`
-    const { openStore } = await import('#core/store/open.ts')
-    const store = await openStore(`sqlite:${folder}/keys.db`, { now: Date.now })
-    await store.ledger.append('auth/keys', rows[0]!.row)
-    await store.close()
-    const gateway = await startTestGateway(yaml)
-    const headers = { authorization: `Bearer ${key}` }
-    expect((await fetch(`${gateway.url}/v1/models`, { headers })).status).toBe(401)
-    expect(gateway.logs).toContainEqual(
+`)
+    const first = await withPepper(PEPPER)
+    const { key } = await createAt(first, {})
+    expect(await ask(first.url, key)).toBe(200)
+    const second = await withPepper('another-pepper-here')
+    expect(await ask(second.url, key)).toBe(401)
+    expect(second.logs).toContainEqual(
       expect.objectContaining({ level: 'warn', message: 'api keys are not accepted' }),
     )
+  })
+
+  it('is seen by all where many are made at once, and where a writer died on the way', async () => {
+    const tested = await testPlugin(auth)
+    const number = { key: 'auth/keys:sequence', algorithm: 'total', limit: 2 ** 52 } as const
+    await tested.store.counters.reserve('a-writer-that-dies', [{ limit: number, amount: 1 }], 1)
+    const made = await Promise.all(Array.from({ length: 30 }, () => create(tested)))
+    expect(new Set(made.map(({ id }) => id)).size).toBe(30)
+    const other = await testPlugin(auth)
+    for (const { key } of made) {
+      expect(await statusOf(tested, key)).toBe(200)
+      expect(await statusOf(other, key)).toBe(401)
+    }
+    // It was only slow: its row counts all the same, in its place.
+    const late = await create(other)
+    const [row] = await other.store.keyValue('auth/keys').getMany(['1'])
+    await tested.store.keyValue('auth/keys').set('1', row!, Infinity)
+    await tested.admin('DELETE', `/keys/${made[0]!.id}`)
+    expect(await statusOf(tested, late.key)).toBe(200)
+    expect(await statusOf(tested, made[0]!.key)).toBe(401)
+    expect(await statusOf(tested, made[1]!.key)).toBe(200)
   })
 
   it.each([
@@ -163,7 +182,7 @@ routes: [{ id: all, pipeline: main, upstream: demo }]
   it('goes on for maxStale while the store is down, and no longer', async () => {
     const tested = await testPlugin(auth, { apiKeys: { maxStale: '1m' } })
     const { key } = await create(tested)
-    vi.spyOn(tested.store.ledger, 'read').mockRejectedValue(new Error('connection lost'))
+    vi.spyOn(tested.store.counters, 'read').mockRejectedValue(new Error('connection lost'))
     await tested.clock.advance(59_000)
     expect(await statusOf(tested, key)).toBe(200)
     await tested.clock.advance(2_000)
@@ -178,35 +197,54 @@ routes: [{ id: all, pipeline: main, upstream: demo }]
 })
 
 describe('several nodes on one store', () => {
-  const config = (folder: string) => `
-store: "sqlite:${folder}/keys.db"
+  const config = (store: string) => `
+store: "${store}"
 upstreams: { demo: { dialect: demo } }
 pipelines: { main: [ { auth: { rbac: { roles: { user: { permissions: [read] } } } } } ] }
 routes: [{ id: all, pipeline: main, upstream: demo }]
 `
 
-  it('know of a new key and of a revoked one within a second', async () => {
-    const folder = await folderOf({})
-    const other = await startOtherProcess(config(folder))
-    const gateway = await startTestGateway(config(folder))
-    const made = await fetch(`${gateway.adminUrl}/admin/auth/keys`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ name: 'ci', roles: ['user'] }),
-    })
-    expect(made.status).toBe(201)
-    const { key, id } = (await made.json()) as Made
-    expect(await until(() => ask(other.url, key), 200)).toBeLessThan(1_000)
-    const revoked = await fetch(`${gateway.adminUrl}/admin/auth/keys/${id}`, { method: 'DELETE' })
-    expect(revoked.status).toBe(200)
+  async function startRedis(): Promise<TestRedis> {
+    const redis = await TestRedis.start()
+    onTestFinished(() => redis.stop())
+    return redis
+  }
+
+  it.for([
+    ['SQLite', async () => `sqlite:${await folderOf({})}/keys.db`, true],
+    ['Redis', async () => (await startRedis()).url, hasRedis],
+  ] as const)(
+    'know of a new key and of a revoked one within a second: %s',
+    async ([, open, isThere], { skip }) => {
+      if (!isThere) skip()
+      const yaml = config(await open())
+      const other = await startOtherProcess(yaml)
+      const gateway = await startTestGateway(yaml)
+      const { key, id } = await createAt(gateway)
+      expect(await until(() => ask(other.url, key), 200)).toBeLessThan(1_000)
+      const revoked = await fetch(`${gateway.adminUrl}/admin/auth/keys/${id}`, { method: 'DELETE' })
+      expect(revoked.status).toBe(200)
+      expect(await ask(gateway.url, key)).toBe(401)
+      expect(await until(() => ask(other.url, key), 401)).toBeLessThan(1_000)
+    },
+  )
+
+  it.runIf(hasRedis)('know the same where the store has lost its data', async () => {
+    const redis = await startRedis()
+    const gateway = await startTestGateway(config(redis.url))
+    const { key } = await createAt(gateway)
+    expect(await ask(gateway.url, key)).toBe(200)
+    await redis.run('FLUSHALL')
+    const { key: fresh } = await createAt(gateway)
+    expect(await until(() => ask(gateway.url, fresh), 200)).toBeLessThan(1_000)
     expect(await ask(gateway.url, key)).toBe(401)
-    expect(await until(() => ask(other.url, key), 401)).toBeLessThan(1_000)
+    expect(gateway.logs.map(({ message }) => message)).toContain('the store has lost api keys')
   })
 
   it('and the command, without a gateway', async () => {
-    const folder = await folderOf({})
-    const cwd = await folderOf({ 'gateway.yaml': `version: 1${config(folder)}` })
-    const gateway = await startTestGateway(config(folder))
+    const store = `sqlite:${await folderOf({})}/keys.db`
+    const cwd = await folderOf({ 'gateway.yaml': `version: 1${config(store)}` })
+    const gateway = await startTestGateway(config(store))
     const refused = await sluice(['keys', 'create', 'ci', '--role', 'usr'], { cwd })
     expect(refused).toMatchObject({ code: 1, stdout: '' })
     expect(refused.stderr).toContain('"usr" is not known, expected user')
@@ -232,7 +270,7 @@ routes: [{ id: all, pipeline: main, upstream: demo }]
   })
 
   it('which says why it cannot', async () => {
-    const memory = config('x').replace(/store:.*/, 'store: "memory:"')
+    const memory = config('memory:')
     const cwd = await folderOf({
       'gateway.yaml': `version: 1${memory}`,
       'none.yaml':
@@ -257,6 +295,19 @@ describe('sluice keys digest', () => {
     expect(await statusOf(tested, 'a-key-of-the-config-1234')).toBe(200)
   })
 })
+
+async function createAt(
+  { adminUrl }: TestGateway,
+  wish: JsonObject = { roles: ['user'] },
+): Promise<Made> {
+  const made = await fetch(`${adminUrl}/admin/auth/keys`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'ci', ...wish }),
+  })
+  expect(made.status).toBe(201)
+  return (await made.json()) as Made
+}
 
 async function ask(url: string, key: string): Promise<number> {
   const answer = await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${key}` } })
