@@ -1,7 +1,7 @@
 import type { UpstreamAuth } from '../../config/model.ts'
 import type { AuthContext, Authorizer, Presented } from './authorizer.ts'
 import { clientCredentials } from './client-credentials.ts'
-import { serviceAccount } from './service-account.ts'
+import { serviceAccount, tokenUrlOfKey } from './service-account.ts'
 import { sigv4 } from './sigv4.ts'
 import { type Token, TokenSource } from './token-source.ts'
 
@@ -15,6 +15,12 @@ export function createAuthorizer(auth: UpstreamAuth, context: AuthContext): Auth
     default:
       return bearer(new TokenSource(clientCredentials(auth, context), context))
   }
+}
+
+/** Where the upstream's tokens are given; undefined where there are none. */
+export function tokenUrlOf(auth: UpstreamAuth | undefined): string | undefined {
+  if (auth?.type === 'oauth2-client-credentials') return auth.tokenUrl
+  return auth?.type === 'google-service-account' ? tokenUrlOfKey(auth) : undefined
 }
 
 /** Presents tokens of a source as RFC 6750 says. */

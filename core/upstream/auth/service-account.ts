@@ -25,6 +25,15 @@ export function serviceAccount(
   }
 }
 
+/** Where Google, or whoever the key names, gives tokens for it; undefined for a key that cannot be read. */
+export function tokenUrlOfKey({ key }: ServiceAccount): string | undefined {
+  try {
+    return read(key.reveal()).tokenUrl
+  } catch {
+    return undefined
+  }
+}
+
 interface Account {
   readonly email: string
   readonly privateKey: string

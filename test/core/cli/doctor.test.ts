@@ -113,7 +113,9 @@ describe('sluice doctor', () => {
 
   it('connects to upstreams only when it may', async () => {
     const port = await listen()
-    const upstreams = `  here: { url: 'http://127.0.0.1:${port}' }\n  gone: { url: 'http://127.0.0.1:1' }\n`
+    const auth = (tokenPort: number) =>
+      `auth: { type: oauth2-client-credentials, tokenUrl: 'http://127.0.0.1:${tokenPort}/t', clientId: a, clientSecret: '\${X:-}' }`
+    const upstreams = `  here: { url: 'http://127.0.0.1:${port}', ${auth(1)} }\n  gone: { url: 'http://127.0.0.1:1', ${auth(port)} }\n`
     const routes = 'routes: [{ id: all, upstream: { if: [$req.headers.x-a, here, gone] } }]\n'
     const config = `version: 1\n${ANY_PORT}upstreams:\n${upstreams}${routes}`
     const cwd = await folderOf({ 'gateway.yaml': config })
@@ -124,6 +126,8 @@ describe('sluice doctor', () => {
     expect(code).toBe(1)
     expect(of('upstream here')).toMatchObject({ state: 'ok' })
     expect(of('upstream gone')).toMatchObject({ state: 'fail' })
+    expect(of('tokens of upstream here')).toMatchObject({ state: 'fail' })
+    expect(of('tokens of upstream gone')).toMatchObject({ state: 'ok' })
     expect(of('upstream gone')?.message).toContain('127.0.0.1:1')
   })
 })
