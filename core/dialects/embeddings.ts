@@ -77,10 +77,81 @@ const GEMINI: EmbeddingsUpstream = {
   },
 }
 
+/** OpenAI's API, but for the name of one field. */
+const MISTRAL: EmbeddingsUpstream = {
+  ...OPENAI,
+  batch: 128,
+  takesTokens: false,
+  encode: (model, inputs, { dimensions }) => ({
+    model,
+    input: inputs as Json,
+    ...(dimensions === undefined ? {} : { output_dimension: dimensions }),
+  }),
+}
+
+/** Texts are embedded to be found: clients of other APIs cannot say what for, and Cohere must be told. */
+const COHERE: EmbeddingsUpstream = {
+  batch: 96,
+  takesTokens: false,
+  path: () => '/v2/embed',
+  encode: (model, inputs, { dimensions }) => ({
+    model,
+    texts: inputs as Json,
+    input_type: 'search_document',
+    embedding_types: ['float'],
+    ...(dimensions === undefined ? {} : { output_dimension: dimensions }),
+  }),
+  decode(body) {
+    const vectors = field(field(body, 'embeddings'), 'float')
+    const tokens = field(field(field(body, 'meta'), 'billed_units'), 'input_tokens')
+    return Array.isArray(vectors) ? answerOf(vectors, tokens) : undefined
+  },
+}
+
+const OLLAMA: EmbeddingsUpstream = {
+  batch: 512,
+  takesTokens: false,
+  path: () => '/api/embed',
+  encode: (model, inputs, { dimensions }) => ({
+    model,
+    input: inputs as Json,
+    ...(dimensions === undefined ? {} : { dimensions }),
+  }),
+  decode(body) {
+    const vectors = field(body, 'embeddings')
+    return Array.isArray(vectors) ? answerOf(vectors, field(body, 'prompt_eval_count')) : undefined
+  },
+}
+
+/** Converse has none: each model is asked in its own way, Amazon's for one text at a time. */
+const BEDROCK: EmbeddingsUpstream = {
+  batch: 1,
+  takesTokens: false,
+  path: (model) => `/model/${encodeURIComponent(model)}/invoke`,
+  encode: (model, inputs, { dimensions }) => {
+    if (/cohere\./.test(model)) return { texts: inputs as Json, input_type: 'search_document' }
+    const [inputText = ''] = inputs as string[]
+    return { inputText, ...(dimensions === undefined ? {} : { dimensions }) }
+  },
+  decode(body) {
+    const many = field(body, 'embeddings')
+    const vectors = Array.isArray(many) ? many : [field(body, 'embedding')]
+    return answerOf(vectors, field(body, 'inputTextTokenCount'))
+  },
+}
+
+function field(value: unknown, name: string): unknown {
+  return isObject(value) ? value[name] : undefined
+}
+
 /** The APIs that vectors are asked of. */
 export const EMBEDDINGS: Readonly<Partial<Record<TargetName, EmbeddingsUpstream>>> = {
   'openai-chat': OPENAI,
   gemini: GEMINI,
+  mistral: MISTRAL,
+  cohere: COHERE,
+  ollama: OLLAMA,
+  bedrock: BEDROCK,
 }
 
 function answerOf(vectors: readonly unknown[], tokens: unknown): EmbeddingsAnswer | undefined {

@@ -28,6 +28,7 @@ export interface Failure {
 /** Failures of an attempt that are the upstream's, or of the way to it; all others are not for another attempt. */
 const RETRIED: ReadonlySet<string> = new Set([
   'UPSTREAM_UNREACHABLE',
+  'UPSTREAM_CREDENTIALS',
   'UPSTREAM_CUT',
   'UPSTREAM_PROTOCOL',
   'UPSTREAM_TIMEOUT',
@@ -44,6 +45,9 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   UND_ERR_BODY_TIMEOUT: 'ETIMEDOUT',
   UPSTREAM_TIMEOUT: 'ETIMEDOUT',
 }
+
+/** Failures before anything was sent. */
+const NOT_SENT: ReadonlySet<string> = new Set(['OVERLOADED', 'UPSTREAM_CREDENTIALS'])
 
 /** Node's codes for a connection that was never made. */
 const UNCONNECTED: ReadonlySet<string> = new Set([
@@ -66,7 +70,7 @@ export function failureOfError(cause: unknown): Failure | undefined {
     kind: undefined,
     hintMs: undefined,
     advice: undefined,
-    isUnprocessed: cause.code === 'OVERLOADED' || codes.some((code) => UNCONNECTED.has(code)),
+    isUnprocessed: NOT_SENT.has(cause.code) || codes.some((code) => UNCONNECTED.has(code)),
     error: cause,
   }
 }

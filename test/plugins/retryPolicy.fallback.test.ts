@@ -23,6 +23,19 @@ describe('a fallback', () => {
     expect([first.seen.length, second.seen.length]).toEqual([1, 1])
   })
 
+  it('is asked at once where no credential for the first can be had', async () => {
+    const first = await startScripted(answers(200))
+    const second = await startScripted(answers(200))
+    const auth =
+      '{ type: oauth2-client-credentials, tokenUrl: "http://127.0.0.1:1/token", clientId: me, clientSecret: s }'
+    const { url } = await startRetrying('{ initialDelay: 30s, fallback: [second] }', {
+      first: `{ dialect: openai-chat, url: "${first.url}/v1", auth: ${auth} }`,
+      second: chatAt(second.url),
+    })
+    expect((await ask(url)).status).toBe(200)
+    expect([first.seen.length, second.seen.length]).toEqual([0, 1])
+  })
+
   it('may be another model, in the words of the upstream', async () => {
     const up = await startScripted(fails(404), answers(200))
     const { url } = await startRetrying('{ fallback: [{ model: gpt-4o-mini }] }', {
