@@ -5,20 +5,29 @@ import { hasRedis } from './support/redis.ts'
 
 test('the benchmark runs every scenario, no request fails, and nothing stays behind', async () => {
   const args = ['test/bench/bench.ts', '--rounds', '1', '--seconds', '0.3', '--warm', '0.3']
-  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 })
+  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 110_000 })
   const costs = [...stdout.matchAll(/^ {2}(sluice\S*.*?) +([\d.]+) µs/gm)]
   expect(costs.map(([, name]) => name)).toEqual([
     'sluice',
     'sluice',
     'sluice, 12 steps',
+    'sluice',
+    'sluice, five',
+    'sluice',
+    'sluice, requests',
+    'sluice, and tokens',
     'sluice, passed',
     'sluice, observed',
     'sluice, rewritten',
+    'sluice, passed',
+    'sluice, from messages',
+    'sluice, passed',
+    'sluice, from chat',
     'sluice',
   ])
   for (const [, , cost] of costs) expect(Number(cost)).toBeGreaterThan(0)
   expect(stdout).toMatch(/ready after \d+ ms .* idle \d+ MB/)
-}, 90_000)
+}, 120_000)
 
 test.skipIf(!hasRedis)(
   'the benchmark of the store tells what a reservation costs on each',

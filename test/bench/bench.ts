@@ -18,7 +18,10 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '9' },
     seconds: { type: 'string', default: '2' },
     warm: { type: 'string', default: '12' },
-    only: { type: 'string', default: 'pass,pipeline,production,limits,sse,websocket,start' },
+    only: {
+      type: 'string',
+      default: 'pass,pipeline,production,limits,sse,convert,websocket,start',
+    },
   },
 })
 const rounds = Number(values.rounds)
@@ -29,14 +32,20 @@ const wanted = new Set(values.only.split(','))
 const upstream = await start(1, process.execPath, ['test/bench/upstream.ts'], /(\d+)\n/)
 const upstreamPort = Number(upstream.line[1])
 
-const config = (pipeline: string) => `
+/** `chat` and `messages`: who answers clients of these APIs. */
+const config = (pipeline: string, { chat = 'model', messages = 'claude' } = {}) => `
 upstreams:
   model: { dialect: openai-chat, url: "http://127.0.0.1:${upstreamPort}/v1", keys: ["\${BENCH_KEY:-key}"] }
+  claude: { dialect: anthropic, url: "http://127.0.0.1:${upstreamPort}", keys: ["\${BENCH_KEY:-key}"] }
   live: { dialect: http, url: "ws://127.0.0.1:${upstreamPort}" }
 routes:
   - id: chat
     match: { api: openai-chat }
-    upstream: model
+    upstream: ${chat}
+    pipeline: ${pipeline}
+  - id: messages
+    match: { api: anthropic }
+    upstream: ${messages}
     pipeline: ${pipeline}
   - id: live
     match: { path: /live, protocol: websocket }
@@ -108,7 +117,13 @@ async function measure(kind: string, proxies: readonly Proxy[]): Promise<Row[]> 
 }
 
 async function loadOn(kind: string, proxy: Proxy, duration: number): Promise<number> {
-  const args = ['test/bench/load.ts', kind, String(proxy.port), String(duration), proxy.headers]
+  const args = [
+    'test/bench/load.ts',
+    proxy.kind ?? kind,
+    String(proxy.port),
+    String(duration),
+    proxy.headers,
+  ]
   const before = proxy.cpu()
   const { stdout } = await run(...pinned(1, process.execPath, args), { timeout: 60_000 })
   const spent = proxy.cpu() - before
@@ -121,13 +136,16 @@ function report(title: string, rows: readonly Row[]): void {
   process.stdout.write(`\n${title}\n`)
   const nginx = rows.find(({ proxy }) => proxy === 'nginx')
   const portkey = rows.find(({ proxy }) => proxy === 'portkey')
+  const passed = rows.find(({ proxy }) => proxy === 'sluice, passed')
   for (const row of rows) {
     const cost = `${median(row.cost).toFixed(1).padStart(8)} µs (${span(row.cost)})`
     const times = nginx && ratios(row, nginx)
+    const more = passed && row !== passed && ratios(row, passed)
     const share = portkey && row !== portkey && ratios(portkey, row)
     process.stdout.write(
-      `  ${row.proxy.padEnd(20)}${cost}` +
+      `  ${row.proxy.padEnd(22)}${cost}` +
         (times ? `  ${median(times).toFixed(2)}× nginx (${span(times)})` : '') +
+        (more ? `  ${median(more).toFixed(2)}× passed (${span(more)})` : '') +
         (share ? `  1/${median(share).toFixed(1)} of Portkey` : '') +
         '\n',
     )
@@ -222,6 +240,20 @@ try {
       () => startSluice('sluice, passed', config('[]')),
       () => startSluice('sluice, observed', config(`[${log}]`)),
       () => startSluice('sluice, rewritten', config(rewrite)),
+    ])
+  }
+  if (wanted.has('convert')) {
+    const messages = async (name: string, yaml: string) => ({
+      ...(await startSluice(name, yaml)),
+      kind: 'messages',
+    })
+    await compare('server-sent events, CPU per event', 'sse', [
+      () => startSluice('sluice, passed', config('[]')),
+      () => startSluice('sluice, from messages', config('[]', { chat: 'claude' })),
+    ])
+    await compare('server-sent events of Anthropic, CPU per event', 'messages', [
+      () => messages('sluice, passed', config('[]')),
+      () => messages('sluice, from chat', config('[]', { messages: 'model' })),
     ])
   }
   if (wanted.has('websocket')) {

@@ -3,7 +3,15 @@
  * requests, events or messages came back. Raw sockets: an HTTP client would cost more than the proxies it measures.
  */
 import { connect, type Socket } from 'node:net'
-import { CONNECTIONS, REQUEST_BODY, SOCKETS, STREAM_BODY, STREAMS } from './shapes.ts'
+import {
+  CONNECTIONS,
+  MESSAGES_BODY,
+  MESSAGES_PATH,
+  REQUEST_BODY,
+  SOCKETS,
+  STREAM_BODY,
+  STREAMS,
+} from './shapes.ts'
 
 const [kind, port, seconds, headers = ''] = process.argv.slice(2) as [
   string,
@@ -19,9 +27,9 @@ let open = 0
 
 const isOver = () => performance.now() >= endsAt
 
-function request(body: string): Buffer {
+function request(body: string, path = '/v1/chat/completions'): Buffer {
   const fields = [
-    'POST /v1/chat/completions HTTP/1.1',
+    `POST ${path} HTTP/1.1`,
     'host: 127.0.0.1',
     'content-type: application/json',
     'accept: application/json',
@@ -128,7 +136,9 @@ const [count, work] =
     ? [SOCKETS, talk]
     : kind === 'sse'
       ? [STREAMS, () => stream(request(STREAM_BODY))]
-      : [CONNECTIONS, () => ask(request(REQUEST_BODY))]
+      : kind === 'messages'
+        ? [STREAMS, () => stream(request(MESSAGES_BODY, MESSAGES_PATH))]
+        : [CONNECTIONS, () => ask(request(REQUEST_BODY))]
 const workers = Array.from({ length: count }, async () => {
   open++
   await work()

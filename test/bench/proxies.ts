@@ -8,6 +8,8 @@ import { join } from 'node:path'
 export interface Proxy {
   readonly name: string
   readonly port: number
+  /** The load that it is under, where it is another than that of the scenario. */
+  readonly kind?: string
   /** Header fields that its clients must send, one per line. */
   readonly headers: string
   /** CPU time of the process, its threads and its children so far. Microseconds. */

@@ -11,6 +11,16 @@ export const STREAM_MARK = '"stream":true'
 export const REQUEST_BODY = requestBody({})
 export const STREAM_BODY = requestBody({ stream: true })
 
+/** The same wish in the words of another API. */
+export const MESSAGES_PATH = '/v1/messages'
+export const MESSAGES_BODY = JSON.stringify({
+  model: 'gpt-4o',
+  max_tokens: 500,
+  system: 'You are a helpful assistant.',
+  messages: [{ role: 'user', content: 'y'.repeat(820) }],
+  stream: true,
+})
+
 function requestBody(more: object): string {
   return JSON.stringify({
     model: 'gpt-4o',

@@ -5,7 +5,8 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { WebSocketServer } from 'ws'
-import { EVENTS_PER_STREAM, STREAM_MARK } from './shapes.ts'
+import type { JsonObject } from '#core/kit/json.ts'
+import { EVENTS_PER_STREAM, MESSAGES_PATH, STREAM_MARK } from './shapes.ts'
 
 const answer = Buffer.from(
   JSON.stringify({
@@ -23,10 +24,50 @@ const answer = Buffer.from(
     usage: { prompt_tokens: 100, completion_tokens: 200, total_tokens: 300 },
   }),
 )
-const event = Buffer.from(
-  `data: ${JSON.stringify({ id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1, model: 'gpt-4o', choices: [{ index: 0, delta: { content: 'word '.repeat(8) }, finish_reason: null }] })}\n\n`,
-)
-const done = Buffer.from('data: [DONE]\n\n')
+const words = 'word '.repeat(8)
+const chat = {
+  first: Buffer.alloc(0),
+  event: Buffer.from(chunk({ content: words }, null)),
+  last: Buffer.from(`${chunk({}, 'stop')}data: [DONE]\n\n`),
+}
+const messages = {
+  first: Buffer.from(
+    named({
+      type: 'message_start',
+      message: {
+        id: 'msg_1',
+        type: 'message',
+        role: 'assistant',
+        model: 'gpt-4o',
+        content: [],
+        usage: { input_tokens: 1, output_tokens: 1 },
+      },
+    }) +
+      named({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } }),
+  ),
+  event: Buffer.from(
+    named({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: words } }),
+  ),
+  last: Buffer.from(
+    named({ type: 'content_block_stop', index: 0 }) +
+      named({
+        type: 'message_delta',
+        delta: { stop_reason: 'end_turn', stop_sequence: null },
+        usage: { output_tokens: 200 },
+      }) +
+      named({ type: 'message_stop' }),
+  ),
+}
+
+function chunk(delta: object, reason: string | null): string {
+  const choices = [{ index: 0, delta, finish_reason: reason }]
+  const head = { id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1, model: 'gpt-4o' }
+  return `data: ${JSON.stringify({ ...head, choices })}\n\n`
+}
+
+function named(event: JsonObject & { type: string }): string {
+  return `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
+}
 
 const server = createServer((req, res) => {
   let isStream = false
@@ -34,19 +75,20 @@ const server = createServer((req, res) => {
     isStream ||= chunk.includes(STREAM_MARK)
   })
   req.on('end', () => {
-    if (isStream) return streamTo(res)
+    if (isStream) return streamTo(res, req.url === MESSAGES_PATH ? messages : chat)
     res.writeHead(200, { 'content-type': 'application/json', 'content-length': answer.length })
     res.end(answer)
   })
 })
 
-function streamTo(res: ServerResponse): void {
+function streamTo(res: ServerResponse, { first, event, last }: typeof chat): void {
   res.writeHead(200, { 'content-type': 'text/event-stream' })
+  if (first.length > 0) res.write(first)
   let left = EVENTS_PER_STREAM
   const timer = setInterval(() => {
     if (left-- > 0) return void res.write(event)
     clearInterval(timer)
-    res.end(done)
+    res.end(last)
   }, 3)
   res.on('close', () => clearInterval(timer))
 }
