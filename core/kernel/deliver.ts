@@ -19,6 +19,7 @@ import { limitBody, readBody } from './body.ts'
 import { conversionFor, conversions, deliverConverted } from './crossing.ts'
 import type { LiveExchange, LiveRequest } from './exchange.ts'
 import { isJson } from './request-body.ts'
+import { makerOf, mayBeStored, respondersOf } from './affinity.ts'
 import { deliverByResponses, hasBothApis } from './by-responses.ts'
 import { mixDialects, withoutSeals } from './seals.ts'
 import { applyTouch, touchOf } from './touch.ts'
@@ -34,6 +35,7 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
   const { route } = options
   const mayHoldSeals = mixDialects(options.upstreams)
   const serving = servingOf(options)
+  const responders = respondersOf(options)
   return async (exchange) => {
     if (route.upstream === undefined && exchange.chosen === undefined) return
     assertWanted(exchange)
@@ -41,7 +43,11 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
       const { deliverModels } = await conversions()
       return deliverModels(exchange, serving, options)
     }
-    const live = chooseUpstream(exchange, options)
+    // What a response goes on from says who is asked.
+    if (responders.length > 1 && exchange.req.dialect === 'openai-responses') {
+      await requestBody(exchange, options, true)
+    }
+    const live = makerOf(exchange, options, responders) ?? chooseUpstream(exchange, options)
     if (!live.upstream.dialects.includes(exchange.req.dialect)) {
       return deliverConverted(exchange, live, options)
     }
@@ -53,8 +59,11 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
     const { req } = exchange
     const alias = aliasOf(exchange, live)
     const path = strippedPath(aliasedPath(req, alias), route.stripPrefix)
-    const isTouched = alias !== undefined || options.needsUsage
-    const touch = isTouched ? touchOf(exchange, path, alias, options, live) : undefined
+    const isStored = mayBeStored(exchange, path, responders)
+    const isTouched = alias !== undefined || options.needsUsage || isStored
+    const touch = isTouched
+      ? touchOf(exchange, path, { alias, isStored }, options, live)
+      : undefined
     const unsealed = mayHoldSeals
       ? await withoutSeals(exchange, path, alias ?? req.model, options)
       : undefined
@@ -65,7 +74,7 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
     if (options.readsUsage && req.dialect !== 'http' && 'accept-encoding' in req.headers) {
       req.headers['accept-encoding'] = 'identity'
     }
-    const mustBuffer = options.readsAnswer || touch?.shownModel !== undefined
+    const mustBuffer = options.readsAnswer || touch?.shownModel !== undefined || isStored
     const request: UpstreamRequest = {
       id: exchange.id,
       method: req.method,

@@ -9,6 +9,7 @@ import {
   withoutUsage,
 } from '../dialects/same-dialect.ts'
 import { headerList } from '../kit/header-list.ts'
+import { remembering, rememberWhole } from './affinity.ts'
 import type { DeliverOptions, LiveUpstream } from './ask.ts'
 import type { LiveExchange } from './exchange.ts'
 
@@ -20,13 +21,15 @@ export interface Touch {
   /** The model by the client's name for it, where the upstream has another. */
   readonly shownModel: string | undefined
   readonly realModel: string | undefined
+  /** The upstream that stores the answer, where others could be asked for it later. */
+  readonly maker: string | undefined
 }
 
 /** Decides what to change, for the operations that ask a model; undefined where nothing is. */
 export function touchOf(
   { req }: LiveExchange,
   path: string,
-  alias: string | undefined,
+  { alias, isStored }: { readonly alias: string | undefined; readonly isStored: boolean },
   { needsUsage }: DeliverOptions,
   { config }: LiveUpstream,
 ): Touch | undefined {
@@ -43,23 +46,33 @@ export function touchOf(
       capabilitiesOf(alias ?? req.model ?? '', config.capabilities).streamUsage,
     shownModel: alias !== undefined && isAnswer ? req.model : undefined,
     realModel: alias,
+    maker: isStored ? config.name : undefined,
   }
 }
 
 /** Changes the answer, or arranges for the events of a stream to be changed. */
 export function applyTouch(exchange: LiveExchange, touch: Touch): void {
   const { res } = exchange
-  const { dialect, asksUsage, shownModel, realModel } = touch
-  if (realModel !== undefined) res.set('x-sluice-model', headerList([realModel]))
+  if (touch.realModel !== undefined) res.set('x-sluice-model', headerList([touch.realModel]))
+  if (res.isStream) exchange.editFrame = editOf(touch)
+  else changeWhole(res, touch)
+}
+
+function editOf({ dialect, asksUsage, shownModel, maker }: Touch): FrameEdit | undefined {
   const edits: FrameEdit[] = []
+  if (maker !== undefined) edits.push(remembering(maker))
   if (asksUsage) edits.push(withoutUsage)
   if (shownModel !== undefined) edits.push(renaming(dialect, shownModel))
-  if (res.isStream) {
-    exchange.editFrame = edits.length > 0 ? (frame) => edited(frame, edits) : undefined
-  } else if (shownModel !== undefined && res.status < 300 && res.isJson) {
-    res.bytes = renamedAnswer(dialect, res.bytes!, shownModel)
-    if (res.raw.hasHeader('content-length')) res.set('content-length', String(res.bytes.length))
-  }
+  return edits.length === 0 ? undefined : (frame) => edited(frame, edits)
+}
+
+function changeWhole(res: LiveExchange['res'], { dialect, shownModel, maker }: Touch): void {
+  const { bytes } = res
+  if (bytes === undefined || res.status > 299 || !res.isJson) return
+  if (maker !== undefined) rememberWhole(bytes, maker)
+  if (shownModel === undefined) return
+  res.bytes = renamedAnswer(dialect, bytes, shownModel)
+  if (res.raw.hasHeader('content-length')) res.set('content-length', String(res.bytes.length))
 }
 
 function edited(frame: Parameters<FrameEdit>[0], edits: readonly FrameEdit[]) {
