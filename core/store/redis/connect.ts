@@ -29,6 +29,8 @@ export async function connect(server: Server, events: ConnectEvents): Promise<Cl
     await client.connect()
     checkFitness((await client.sendCommand(['HELLO'])) as unknown as Hello)
     await events.prepare(client)
+    // Not all that was prepared minds whether it was answered.
+    if (!client.isReady) throw new Error('the connection was cut')
     isReady = true
     return client
   })

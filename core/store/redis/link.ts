@@ -122,7 +122,10 @@ export class Link {
     if (isRefusal(cause)) {
       if (mustMove(cause)) this.#lose(client, reasonOf(cause))
       if (this.#finish(operation)) operation.reject(this.#unavailable(reasonOf(cause), cause))
-    } else if (this.#pending.has(operation)) {
+      return
+    }
+    if (!client.isReady) this.#lose(client, reasonOf(cause))
+    if (this.#pending.has(operation)) {
       if (operation.mayRepeat && !this.#closing.signal.aborted) this.#stranded.add(operation)
       else this.#giveUp(operation, reasonOf(cause))
     }

@@ -124,6 +124,15 @@ describe.skipIf(!hasRedis)('a store whose server', () => {
     await expect(take(store, 1, 'new')).rejects.toThrow(/"new" holds a reservation already/)
   })
 
+  test('cuts the connection as soon as it is made is tried again', async () => {
+    const server = await startServer()
+    const lossy = await startLossyProxy(server.port)
+    lossy.cutAt('memory')
+    const { store } = await open(`redis://127.0.0.1:${lossy.port}`)
+    await untilUp(store)
+    expect(lossy.lost).toBe(1)
+  })
+
   test('is away when a request ends is told later what that came to', async () => {
     const server = await startServer(['--appendonly', 'yes', '--appendfsync', 'always'])
     const { store } = await open(server.url)
@@ -283,17 +292,25 @@ async function clients(admin: { sendCommand(args: string[]): Promise<unknown> })
   return list.trim().split('\n').length
 }
 
-/** Passes bytes in both directions; told to, it throws the next answers away and cuts the connection, once. */
+/** Passes bytes in both directions; told to, it throws the next answers away, or cuts the connection at a command, once. */
 async function startLossyProxy(port: number) {
   const sockets = new Set<Socket>()
-  const state = { lost: 0, isLossy: false }
+  const state = { lost: 0, isLossy: false, cutAt: '' }
   const server = createServer((client) => {
     const upstream = connect(port, '127.0.0.1')
     for (const socket of [client, upstream]) {
       sockets.add(socket)
       socket.on('error', () => {})
     }
-    client.pipe(upstream)
+    client.on('data', (data) => {
+      if (state.cutAt === '' || !data.toString('latin1').includes(state.cutAt)) {
+        upstream.write(data)
+        return
+      }
+      state.lost++
+      state.cutAt = ''
+      client.destroy()
+    })
     upstream.on('data', (data) => {
       if (state.isLossy) {
         state.lost++
@@ -321,5 +338,6 @@ async function startLossyProxy(port: number) {
       return state.lost
     },
     loseAnswers: () => void (state.isLossy = true),
+    cutAt: (command: string) => void (state.cutAt = command),
   }
 }
