@@ -61,6 +61,9 @@ export function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause)
   const { message } = cause
   const { code } = cause as NodeJS.ErrnoException
+  if (code !== undefined && /SELF_SIGNED|UNABLE_TO/.test(code)) {
+    return `its certificate is not trusted (${code})\n  hint: NODE_EXTRA_CA_CERTS=FILE names an authority to trust`
+  }
   if (code !== undefined) return `${SYSTEM_MEANINGS[code] ?? message} (${code})`
   if (cause instanceof SocketClosedUnexpectedlyError || cause instanceof DisconnectsClientError) {
     return 'the connection was cut'

@@ -1,42 +1,16 @@
-import { once } from 'node:events'
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { createClient } from 'redis'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { StoreUnavailable } from '#core/sdk.ts'
-import { openStore, type StoreSource } from '#core/store/open.ts'
-import type { Limit, Store } from '#core/store/store.ts'
+import { openStore } from '#core/store/open.ts'
+import type { Store } from '#core/store/store.ts'
 import { livedTime } from '../../support/lived.ts'
-import { hasRedis, hasSentinel, TestRedis, TestSentinels } from '../../support/redis.ts'
+import { hasRedis, hasSentinel, TestSentinels } from '../../support/redis.ts'
 import { listen } from './contract/channels.ts'
-
-const LIMIT: Limit = { key: 'k', algorithm: 'total', limit: 1_000 }
+import { LIMIT, open, remaining, startLossyProxy, startServer, take } from './redis.fixture.ts'
 
 /** The promise: rejected within half a second, right again within five. */
 const REJECTED_MS = 500
 const RECOVERED_MS = 5_000
-
-async function startServer(args: readonly string[] = []): Promise<TestRedis> {
-  const server = await TestRedis.start(args)
-  onTestFinished(() => server.stop())
-  return server
-}
-
-async function open(source: string | StoreSource) {
-  const changes: (string | undefined)[] = []
-  const warnings: string[] = []
-  const store = await openStore(source, {
-    now: Date.now,
-    onChange: (problem) => changes.push(problem),
-    onWarning: (message) => warnings.push(message),
-  })
-  onTestFinished(() => store.close())
-  return { store, changes, warnings }
-}
-
-let holds = 0
-const take = (store: Store, amount = 1, id = `hold ${holds++}`) =>
-  store.counters.reserve(id, [{ limit: LIMIT, amount }], 60_000)
-const remaining = async (store: Store) => (await store.counters.read([LIMIT]))[0]!.remaining
 
 const lived = livedTime()
 
@@ -199,52 +173,6 @@ describe.skipIf(!hasRedis)('a store whose server', () => {
     server.resume()
     await expect.poll(() => store.problem, { timeout: RECOVERED_MS }).toBeUndefined()
   })
-
-  test('drops keys when its memory is full is warned of', async () => {
-    const lru = await startServer(['--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru'])
-    expect((await open(lru.url)).warnings[0]).toMatch(/allkeys-lru\): a counter that is dropped/)
-    const full = await startServer(['--maxmemory', '1', '--maxmemory-policy', 'noeviction'])
-    const { store, warnings } = await open(full.url)
-    expect(warnings).toEqual([])
-    await expect(take(store)).rejects.toThrow(/its memory is full \(maxmemory\) \(OOM\)/)
-    expect(store.problem).toBeUndefined()
-  })
-
-  test('wants a password gets it, and nobody else sees it', async () => {
-    const server = await startServer(['--requirepass', 'p@ss:w/rd?'])
-    const host = `127.0.0.1:${server.port}`
-    const secret = 'p@ss:w/rd?'
-    const { store } = await open({ url: `redis://${host}/3`, password: secret })
-    expect(await take(store)).toMatchObject({ ok: true })
-    const { store: other } = await open(`valkey://:${encodeURIComponent(secret)}@${host}/3`)
-    expect(await remaining(other)).toBe(999)
-    expect(other.url).toBe(`valkey://:•••@${host}/3`)
-    await server.kill()
-    await expect.poll(() => other.problem).toBeDefined()
-    const error: unknown = await take(other).catch((cause: unknown) => cause)
-    expect(`${String(error)}${(error as Error).stack}${other.problem}`).not.toMatch(/p%40|p@ss/)
-    await server.start()
-    const wrong = openStore(`redis://user:wr0ng@${host}`, { now: Date.now })
-    await expect(wrong).rejects.toThrow(
-      `store "redis://user:•••@${host}": the user name or password is wrong (WRONGPASS)`,
-    )
-    await expect(openStore(`redis://${host}`, { now: Date.now })).rejects.toThrow(
-      /it wants a password \(NOAUTH\)\n {2}hint: redis:\/\/user:password@host/,
-    )
-  })
-
-  test('is a cluster is refused', async () => {
-    const server = await startServer(['--cluster-enabled', 'yes'])
-    await expect(openStore(server.url, { now: Date.now })).rejects.toThrow(
-      /it is a cluster\n {2}hint: one server, or one behind sentinels/,
-    )
-  })
-
-  test('is a replica is not written to', async () => {
-    const master = await startServer()
-    const replica = await startServer(['--replicaof', '127.0.0.1', String(master.port)])
-    expect((await open(replica.url)).changes).toEqual(['it is a replica'])
-  })
 })
 
 describe.skipIf(!hasSentinel)('a store behind sentinels', () => {
@@ -290,54 +218,4 @@ describe.skipIf(!hasSentinel)('a store behind sentinels', () => {
 async function clients(admin: { sendCommand(args: string[]): Promise<unknown> }): Promise<number> {
   const list = (await admin.sendCommand(['CLIENT', 'LIST'])) as string
   return list.trim().split('\n').length
-}
-
-/** Passes bytes in both directions; told to, it throws the next answers away, or cuts the connection at a command, once. */
-async function startLossyProxy(port: number) {
-  const sockets = new Set<Socket>()
-  const state = { lost: 0, isLossy: false, cutAt: '' }
-  const server = createServer((client) => {
-    const upstream = connect(port, '127.0.0.1')
-    for (const socket of [client, upstream]) {
-      sockets.add(socket)
-      socket.on('error', () => {})
-    }
-    client.on('data', (data) => {
-      if (state.cutAt === '' || !data.toString('latin1').includes(state.cutAt)) {
-        upstream.write(data)
-        return
-      }
-      state.lost++
-      state.cutAt = ''
-      client.destroy()
-    })
-    upstream.on('data', (data) => {
-      if (state.isLossy) {
-        state.lost++
-        client.destroy()
-        upstream.destroy()
-        // The store has two connections: each loses the answers of one turn.
-        if (state.lost === 2) state.isLossy = false
-        return
-      }
-      client.write(data)
-    })
-    upstream.on('close', () => client.destroy())
-    client.on('close', () => upstream.destroy())
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(async () => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-    await once(server, 'close')
-  })
-  return {
-    port: (server.address() as AddressInfo).port,
-    get lost() {
-      return state.lost
-    },
-    loseAnswers: () => void (state.isLossy = true),
-    cutAt: (command: string) => void (state.cutAt = command),
-  }
 }
