@@ -276,6 +276,8 @@ export interface Outcome {
   readonly error: GatewayError | undefined
   /** How often an upstream was asked. */
   readonly attempts: number
+  /** Tokens of earlier attempts, whose answers were given up; as far as they told. */
+  readonly earlierTokens: number
   readonly durationMs: number
   /** Milliseconds until the answer's first byte was written; undefined where there was none. */
   readonly firstByteMs: number | undefined

@@ -71,6 +71,8 @@ export interface PublicError {
   readonly title: string
   readonly detail: string
   readonly param?: string | undefined
+  /** When it is worth another try. */
+  readonly retryAfterMs?: number | undefined
   readonly requestId: string
 }
 

@@ -30,7 +30,7 @@ export const gemini: Dialect = {
   usageReader: () => new GenerateUsageReader(),
 }
 
-function errorBody({ status, code, detail, requestId }: PublicError): string {
+function errorBody({ status, code, detail, retryAfterMs, requestId }: PublicError): string {
   const info = {
     '@type': 'type.googleapis.com/google.rpc.ErrorInfo',
     reason: code,
@@ -38,7 +38,15 @@ function errorBody({ status, code, detail, requestId }: PublicError): string {
     metadata: { requestId },
   }
   const { gemini: name } = errorClass(status)
-  return JSON.stringify({ error: { code: status, message: detail, status: name, details: [info] } })
+  const details: object[] = [info]
+  // Where Google's own clients look for it: they do not read retry-after.
+  if (retryAfterMs !== undefined) {
+    details.push({
+      '@type': 'type.googleapis.com/google.rpc.RetryInfo',
+      retryDelay: `${retryAfterMs / 1_000}s`,
+    })
+  }
+  return JSON.stringify({ error: { code: status, message: detail, status: name, details } })
 }
 
 /** Usage of one answer or event. Gemini's `candidatesTokenCount` leaves out the thoughts, and `promptTokenCount` what tools brought in. */

@@ -114,8 +114,10 @@ export function compileChain(steps: readonly LiveStep[], options: ChainOptions):
     }
 
     async function goBelow(): Promise<void> {
-      if (++calls > 1) forgetAnswer()
-      else head = { status: exchange.res.status, headers: exchange.res.headers }
+      if (++calls > 1) {
+        exchange.dropAttempt()
+        forgetAnswer()
+      } else head = { status: exchange.res.status, headers: exchange.res.headers }
       fromBelow = undefined
       try {
         await down(exchange, index + 1, index + 1)

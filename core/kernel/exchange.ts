@@ -303,6 +303,8 @@ export class LiveExchange implements Exchange {
   /** What `when` said, by the step's position; undefined where it was not asked. */
   whens: (boolean | undefined)[] | undefined
   attempts = 0
+  /** Tokens of attempts whose answers were given up. */
+  earlierTokens = 0
   firstByteAt: number | undefined
   error: GatewayError | undefined
   requestBytes = 0
@@ -405,6 +407,15 @@ export class LiveExchange implements Exchange {
 
   wrapStream(wrap: (source: ByteSource) => ByteSource): void {
     this.res.stream = wrap(this.res.takeStream())
+  }
+
+  /** Another attempt begins: what the last one has cost is not forgotten with its answer. */
+  dropAttempt(): void {
+    this.earlierTokens += this.usage?.totalTokens ?? 0
+    this.upstreamBytes = undefined
+    this.upstreamUsage = undefined
+    this.follower = undefined
+    this.streamUsage = undefined
   }
 
   /** Ends the exchange for whoever still works on it; the first reason stays. */

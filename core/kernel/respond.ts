@@ -91,8 +91,10 @@ export function respondError(exchange: LiveExchange, error: GatewayError): void 
 
 /** What the client may know of an error. */
 export function publicError(error: GatewayError, requestId: string): PublicError {
-  const { status, code, title, message, param } = error
-  return { status, code, title, detail: message, param, requestId }
+  const { status, code, title, message, param, headers } = error
+  const seconds = Number(headers['retry-after'])
+  const retryAfterMs = seconds > 0 ? seconds * 1_000 : undefined
+  return { status, code, title, detail: message, param, retryAfterMs, requestId }
 }
 
 /** Takes any error for what it is to the client; the second is true where it is a bug, to be logged with its stack. */

@@ -212,6 +212,7 @@ function outcomeOf(exchange: LiveExchange, end: Outcome['end']): Outcome {
     status: res.status,
     error,
     attempts: exchange.attempts,
+    earlierTokens: exchange.earlierTokens,
     durationMs: performance.now() - startedAt,
     firstByteMs: firstByteAt === undefined ? undefined : firstByteAt - startedAt,
     requestBytes: exchange.upload?.received ?? exchange.requestBytes,

@@ -201,17 +201,24 @@ export interface Estimate {
 }
 
 /**
- * The tokens to settle with, once an exchange is over: what the upstream reports. Where it reports nothing: none where
- * no upstream was asked, or none has accepted the request; what was estimated where the client left before its answer
- * began, since the upstream may have done all the work; else the prompt, and as much of the answer as was delivered.
+ * The tokens to settle with, once an exchange is over: what the upstream reports, of all attempts. Where it reports
+ * nothing: none where no upstream was asked, or none has accepted the request; what was estimated where the client left
+ * before its answer began, since the upstream may have done all the work; else the prompt, and as much of the answer as
+ * was delivered.
  */
 export function tokensUsed(
   { usage }: Pick<ExchangeView, 'usage'>,
-  { end, attempts, status, firstByteMs, responseBytes }: Outcome,
+  outcome: Outcome,
+  estimate: Estimate,
+): number {
+  if (outcome.attempts === 0) return 0
+  return outcome.earlierTokens + (usage?.totalTokens ?? unreported(outcome, estimate))
+}
+
+function unreported(
+  { end, status, firstByteMs, responseBytes }: Outcome,
   { inputTokens, outputTokens }: Estimate,
 ): number {
-  if (attempts === 0) return 0
-  if (usage !== undefined) return usage.totalTokens
   if (firstByteMs === undefined) return end === 'client-closed' ? inputTokens + outputTokens : 0
   if (status >= 400) return 0
   return inputTokens + Math.min(outputTokens, Math.ceil(responseBytes / BYTES_PER_TOKEN))

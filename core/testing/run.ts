@@ -91,6 +91,7 @@ export async function runRequest(
     status: exchange.res.status,
     error,
     attempts: exchange.attempts,
+    earlierTokens: exchange.earlierTokens,
     durationMs: now() - exchange.now,
     firstByteMs: now() - exchange.now,
     requestBytes: exchange.req.bytes?.length ?? 0,

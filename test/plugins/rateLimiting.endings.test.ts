@@ -116,6 +116,19 @@ describe('tokens are charged', () => {
     await expect.poll(spent).toBe(0)
   })
 
+  it('for all attempts, as far as they have told', async () => {
+    let tries = 0
+    const usage = { prompt_tokens: 20, completion_tokens: 80, total_tokens: 100 }
+    const { ask, spent } = await start((res) => {
+      res.setHeader('content-type', 'application/json')
+      const error = ++tries < 3 ? { error: { message: 'broke off' } } : {}
+      const body = JSON.stringify({ ...error, usage })
+      res.writeHead(tries < 3 ? 500 : 200, { 'content-length': body.length }).end(body)
+    }, '    - retryPolicy: { maxRetries: 3, initialDelay: 1ms }')
+    expect((await ask(ASK)).status).toBe(200)
+    await expect.poll(spent).toBe(300)
+  })
+
   it('once, where a request is tried again', async () => {
     let tries = 0
     const usage = { prompt_tokens: 20, completion_tokens: 80, total_tokens: 100 }

@@ -72,6 +72,7 @@ const ENDED: Outcome = {
   status: 200,
   error: undefined,
   attempts: 1,
+  earlierTokens: 0,
   durationMs: 1,
   firstByteMs: 1,
   requestBytes: 0,

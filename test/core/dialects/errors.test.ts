@@ -63,6 +63,13 @@ describe('renderError', () => {
     })
   })
 
+  it('tells clients of Gemini in the body when to come back', () => {
+    const error = publicError('RATE_LIMITED', { retryAfterMs: 12_000 })
+    expect(body(DIALECTS.gemini.renderError(error).body)).toMatchObject({
+      error: { details: [{}, { retryDelay: '12s' }] },
+    })
+  })
+
   it('sends problem details on plain routes', () => {
     const answer = DIALECTS.http.renderError(publicError('DENIED', { status: 418 }))
     expect(answer.status).toBe(418)

@@ -165,6 +165,7 @@ describe('the tokens of an exchange', () => {
         status: 200,
         error: undefined,
         attempts: 1,
+        earlierTokens: 0,
         durationMs: 9,
         firstByteMs: 5,
         requestBytes: 10,
