@@ -101,7 +101,7 @@ export const UPSTREAM = {
       ],
       default: [],
       description:
-        'The models that it serves, for byModel: a list of names and patterns (claude-*), or a map of aliases to the names that it knows.',
+        'The models that it serves, for byModel and for lists of models: names and patterns (claude-*), or a map of aliases to the names that it knows.',
       examples: [['gpt-*'], { fast: 'gpt-4o-mini' }],
     },
     capabilities: {

@@ -18,6 +18,7 @@ import {
 import { limitBody, readBody } from './body.ts'
 import { conversionFor, conversions, deliverConverted } from './crossing.ts'
 import type { LiveExchange, LiveRequest } from './exchange.ts'
+import { withOwnOptions } from './own-options.ts'
 import { isJson } from './request-body.ts'
 import { makerOf, mayBeStored, respondersOf } from './affinity.ts'
 import { deliverByResponses, hasBothApis } from './by-responses.ts'
@@ -64,12 +65,12 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
     const touch = isTouched
       ? touchOf(exchange, path, { alias, isStored }, options, live)
       : undefined
-    const unsealed = mayHoldSeals
-      ? await withoutSeals(exchange, path, alias ?? req.model, options)
+    const ours = mayHoldSeals
+      ? await ownBody(exchange, live, path, alias ?? req.model, options)
       : undefined
     const isWritten =
-      alias !== undefined || req.isReplaced || touch?.asksUsage === true || unsealed !== undefined
-    const sent = isWritten ? writtenBody(req, alias, touch?.asksUsage, unsealed) : body
+      alias !== undefined || req.isReplaced || touch?.asksUsage === true || ours !== undefined
+    const sent = isWritten ? writtenBody(req, alias, touch?.asksUsage, ours) : body
     // Tokens cannot be counted in what is compressed.
     if (options.readsUsage && req.dialect !== 'http' && 'accept-encoding' in req.headers) {
       req.headers['accept-encoding'] = 'identity'
@@ -100,6 +101,18 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
     applyAnswer(exchange, answer)
     if (touch !== undefined) applyTouch(exchange, touch)
   }
+}
+
+/** What takes the place of a body that other upstreams may have had a hand in; undefined where it may pass as it is. */
+async function ownBody(
+  exchange: LiveExchange,
+  live: LiveUpstream,
+  path: string,
+  model: string | undefined,
+  options: DeliverOptions,
+): Promise<Json | undefined> {
+  const unsealed = await withoutSeals(exchange, path, model, options)
+  return withOwnOptions(exchange, live, unsealed, options)
 }
 
 /** The route's upstreams, where one of them says which models it serves: the gateway knows better than any of them. */

@@ -122,6 +122,21 @@ routes: [{ id: llm, match: { api: llm }, upstream: { byModel: [] } }]
     expect(claude.asked[0]!.body).toMatchObject({ unknown_field: { a: 1 } })
   })
 
+  test("takes the provider's own options along, whichever is asked", async () => {
+    const { url, claude } = await startMixed()
+    const body = {
+      model: 'claude-sonnet-4-5',
+      provider_options: { anthropic: { inference_geo: 'eu' }, openai: { store: true } },
+    }
+    expect((await askFor('anthropic', url, { body })).status).toBe(200)
+    expect(claude.asked[0]!.body).toMatchObject({ inference_geo: 'eu' })
+    expect(claude.asked[0]!.body).not.toHaveProperty('provider_options')
+    const watched = { model: 'claude-x', extra_body: { max_tokens: 9 } }
+    const { status, text } = await askFor('anthropic', url, { body: watched })
+    expect(status).toBe(400)
+    expect(text).toContain('extra_body.max_tokens')
+  })
+
   test('gives the other its proofs back', async () => {
     const { url, openai } = await startMixed()
     await askFor('anthropic', url, { body: { model: 'gpt-5.1', messages: turns } })
