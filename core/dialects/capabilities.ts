@@ -118,7 +118,8 @@ const GEMINI: Partial<Capabilities> = {
   midSystem: false,
 }
 
-const MISTRAL: Partial<Capabilities> = { family: 'mistral', prefill: true }
+/** Its API refuses a system prompt behind a tool's result. */
+const MISTRAL: Partial<Capabilities> = { family: 'mistral', prefill: true, midSystem: false }
 
 /** First match wins. */
 const ROWS: readonly CapabilityRow[] = [

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { Dispatcher } from 'undici'
 import type { UpstreamConfig } from '../config/model.ts'
-import { isFramedAs } from '../dialects/framing.ts'
+import { isFramedAs, SSE } from '../dialects/framing.ts'
 import { UPSTREAM_SIDES } from '../dialects/providers.ts'
 import { GatewayError } from '../errors.ts'
 import type { AnswerHeaders } from '../exchange.ts'
@@ -180,8 +180,9 @@ export class HttpAttempt implements Attempt, ByteSource, Task, Timed, Dispatcher
   /** Event streams and the dialect's own kind of them; where it is read in pieces also JSON by line and plain text of no known length. */
   #arrivesInPieces(headers: AnswerHeaders): boolean {
     const type = String(headers['content-type'] ?? '')
-    const { dialect } = this.#plan.request
-    if (isEventStream(type) || isFramedAs(UPSTREAM_SIDES[dialect].framing, type)) return true
+    if (isEventStream(type)) return true
+    const { framing } = UPSTREAM_SIDES[this.#plan.request.dialect]
+    if (framing !== SSE && isFramedAs(framing, type)) return true
     if (!this.#plan.request.readsPieces || headers['content-encoding'] !== undefined) return false
     const streamed = streamedTextOf(type)
     return streamed === 'lines' || (streamed === 'text' && this.#expectedBytes < 0)

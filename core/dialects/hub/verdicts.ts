@@ -73,7 +73,7 @@ const TABLE = {
   unknown: ['d d d d d d d d', 'the gateway does not know the field'],
   // Pieces of a conversation.
   customTool: ['m m e e e e e e', 'the tool is sent as a function with one string'],
-  lateSystem: ['m m m e m m m e', 'the prompt is told as part of the next user turn'],
+  lateSystem: ['m m m e e m m e', 'the prompt is told as part of the next user turn'],
   prefill: ['d d m d m d m m', 'the target does not continue a begun answer'],
   leadingAssistant: ['m m e e m m m e', 'an empty user turn is put before it'],
   orphanCall: ['m m e e m m m e', 'a result that says that there is none is put behind it'],

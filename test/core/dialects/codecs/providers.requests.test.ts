@@ -111,6 +111,28 @@ describe('a conversation in the words of', () => {
     expect(told).toEqual(['emulated messages[3]'])
   })
 
+  it('mistral: a late system prompt goes with the next user turn', () => {
+    const late = {
+      messages: [
+        ...(CONVERSATION['messages'] as Json[]).slice(0, 5),
+        { role: 'system', content: 'Be kind.' },
+        { role: 'user', content: 'So?' },
+      ],
+    }
+    const { body, told } = sent('mistral', 'openai-chat', late)
+    expect((body['messages'] as JsonObject[]).slice(-2)).toEqual([
+      { role: 'assistant', content: 'Understood.' },
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: '<system>Be kind.</system>' },
+          { type: 'text', text: 'So?' },
+        ],
+      },
+    ])
+    expect(told).toContain('emulated messages[5]')
+  })
+
   it('cohere: what is said beside calls is their plan', () => {
     const { body, to } = sent('cohere', 'openai-chat', CONVERSATION, 'command-a-vision-07-2025')
     expect(to.path).toBe('/v2/chat')
