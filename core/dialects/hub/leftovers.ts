@@ -50,6 +50,8 @@ const BOOKKEEPING: Readonly<Record<CodecName, ReadonlySet<string>>> = {
   gemini: new Set(['role', 'thought', 'thoughtSignature']),
 }
 
+const NOT_STORED = 'the target has not stored the item; with store: false it is sent whole'
+
 /** Notes what messages, their parts and tools say in their own dialect only. */
 export function judgeLeftovers(request: HubRequest, report: Report): void {
   for (const message of request.system) judgeMessage(message, request.source, report)
@@ -68,7 +70,11 @@ function judgeMessage(message: HubMessage, source: CodecName, report: Report): v
 }
 
 function judgePart(part: Part, path: string, source: CodecName, report: Report): void {
-  if (part.type === 'native') return
+  if (part.type === 'native') {
+    // The AI SDK refers to what it believes to be stored, unless it is told not to.
+    if (part.kind === 'item_reference') report.note('refused', path, NOT_STORED)
+    return
+  }
   for (const field of spoken(part, source)) report.judge('unknown', `${path}.${field}`)
   const isCited = part.type === 'text' && part.citations !== undefined && part.citations.length > 0
   if (isCited) report.judge('citation', path)

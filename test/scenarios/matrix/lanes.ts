@@ -3,7 +3,8 @@ import type { LlmDialect } from '#core/dialects/dialect.ts'
 import { definePlugin, type Outcome, type ExchangeView } from '#core/sdk.ts'
 import { ReplayUpstream } from '../../support/replay/upstream.ts'
 import { MODELS } from './cases.ts'
-import { CLIENTS } from './clients/index.ts'
+import type { Client } from './clients/client.ts'
+import { CLIENTS, OWN_CLIENTS } from './clients/index.ts'
 
 /** What the gateway has recorded of an exchange when it was over. */
 export interface Recorded {
@@ -15,9 +16,16 @@ export interface Recorded {
 export const DIALECTS = Object.keys(MODELS) as LlmDialect[]
 
 /** Each client in front of each upstream. */
-export const COLUMNS = CLIENTS.flatMap((client) =>
-  DIALECTS.map((upstream) => ({ client, upstream, name: client.name })),
-)
+export const COLUMNS = columnsOf(CLIENTS)
+
+/** The same for what depends on the dialects, rather than on who reads them. */
+export const OWN_COLUMNS = columnsOf(OWN_CLIENTS)
+
+function columnsOf(clients: readonly Client[]) {
+  return clients.flatMap((client) =>
+    DIALECTS.map((upstream) => ({ client, upstream, name: client.name })),
+  )
+}
 
 /** A gateway in front of one replay upstream for each dialect; the model decides which. */
 export class Lanes {

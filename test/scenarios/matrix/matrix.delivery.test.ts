@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Delivery } from '../../support/replay/upstream.ts'
 import { casesOf } from './cases.ts'
-import { COLUMNS, Lanes } from './lanes.ts'
+import { OWN_COLUMNS, Lanes } from './lanes.ts'
 import { runCell } from './run-cell.ts'
 
 const lanes = new Lanes()
@@ -27,7 +27,7 @@ const deliveries: { how: string; stream: boolean; delivery: Delivery }[] = [
   { how: 'an answer that takes a while', stream: false, delivery: { delay: 30 } },
 ]
 
-describe.each(COLUMNS)('$name in front of $upstream', ({ client, upstream }) => {
+describe.each(OWN_COLUMNS)('$name in front of $upstream', ({ client, upstream }) => {
   const one = casesOf(upstream).find(({ name }) => name === 'tool results in a second turn')!
 
   test.concurrent.each(deliveries)('understands $how', async ({ stream, delivery }) => {

@@ -9,7 +9,7 @@ import type { Client, Heard } from './clients/client.ts'
 import { gemini } from './clients/gemini.ts'
 import { openaiChat } from './clients/openai-chat.ts'
 import { openaiResponses } from './clients/openai-responses.ts'
-import { COLUMNS, DIALECTS, Lanes, type Recorded } from './lanes.ts'
+import { OWN_COLUMNS, DIALECTS, Lanes, type Recorded } from './lanes.ts'
 import { named } from './run-cell.ts'
 
 /** The folders of recordings that hold a case: text, calls and results, a schema, thoughts, stop and length. */
@@ -78,7 +78,7 @@ test.skipIf(hasRecordings)('the recordings are not there, so none is replayed', 
   expect(hasRecordings).toBe(false)
 })
 
-describe.skipIf(!hasRecordings).each(COLUMNS)(
+describe.skipIf(!hasRecordings).each(OWN_COLUMNS)(
   '$name in front of $upstream',
   ({ client, upstream }) => {
     const recorded = recordings()

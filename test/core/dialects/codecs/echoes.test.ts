@@ -140,6 +140,23 @@ describe('a client of Chat Completions hands back', () => {
   })
 })
 
+describe('a client of the Responses API hands back', () => {
+  it.each(['openai-chat', 'anthropic', 'gemini'] as const)(
+    'a reference to what only OpenAI could have stored, and hears what to do: %s',
+    (target) => {
+      const input = [
+        { role: 'user', content: 'Hi' },
+        { type: 'item_reference', id: 'msg_1' },
+      ]
+      const request = CODECS['openai-responses'].decodeRequest({ model: 'm', input })!
+      const crossing = newCrossing(request, target, { requestId: 'r1', created: 1 })
+      CODECS[target].encodeRequest(request, crossing)
+      const reasons = crossing.report.refusals().map(({ reason }) => reason)
+      expect(reasons.join('\n')).toContain('store: false')
+    },
+  )
+})
+
 describe('a refusal in words of Chat Completions', () => {
   const message = { role: 'assistant', content: null, refusal: 'No.' }
   const plain = { choices: [{ index: 0, message, finish_reason: 'stop' }] }

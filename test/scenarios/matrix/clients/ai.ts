@@ -19,6 +19,9 @@ import type { JsonObject } from '#core/kit/json.ts'
 import type { Ask, Turn } from '../../../support/replay/conversation.ts'
 import { type Client, type Fault, finishOf, type Finishes, type Heard } from './client.ts'
 
+// It says on stderr what a model that it does not know might not do.
+globalThis.AI_SDK_LOG_WARNINGS = false
+
 const FINISHES: Finishes = {
   stop: 'stop',
   'tool-calls': 'tool',

@@ -5,12 +5,14 @@ import { gemini } from './gemini.ts'
 import { openaiChat } from './openai-chat.ts'
 import { openaiResponses } from './openai-responses.ts'
 
-/** The official SDKs that clients use. */
-export const CLIENTS: readonly Client[] = [
+/** Each provider's own SDK, where it has two the older one too. */
+export const OWN_CLIENTS: readonly Client[] = [
   openaiChat,
   openaiResponses,
   anthropic,
   anthropic0,
   gemini,
-  ...aiClients,
 ]
+
+/** The official SDKs that clients use. */
+export const CLIENTS: readonly Client[] = [...OWN_CLIENTS, ...aiClients]
