@@ -20,7 +20,7 @@ const { values } = parseArgs({
     warm: { type: 'string', default: '12' },
     only: {
       type: 'string',
-      default: 'pass,pipeline,production,limits,sse,convert,websocket,start',
+      default: 'pass,pipeline,production,auth,limits,sse,convert,websocket,start',
     },
   },
 })
@@ -97,6 +97,13 @@ const rewrite = `
 /** More than a run ever asks for, so that each request is counted and none is refused. */
 const limits = (units: string) =>
   `[rateLimiting: { limits: { perUser: { ${units}, window: 1m }, perIP: { ${units}, window: 1h } } }]`
+
+/** A key with a role, and the same with a quota that a run never uses up. */
+const auth = (quotas: string) => {
+  const keys = '[{ id: bench, key: "${BENCH_TOKEN:-bench-client-token}", roles: [user] }]'
+  const rbac = '{ roles: { user: { permissions: [read, write] } } }'
+  return `[auth: { apiKeys: { static: ${keys} }, rbac: ${rbac}${quotas} }]`
+}
 
 interface Row {
   readonly proxy: string
@@ -224,6 +231,18 @@ try {
       nginx,
       pass,
       () => startSluice('sluice, five', config(production)),
+    ])
+  }
+  if (wanted.has('auth')) {
+    await compare('an API key with a role, CPU per request', 'pass', [
+      nginx,
+      pass,
+      () => startSluice('sluice, auth', config(auth(''))),
+      () =>
+        startSluice(
+          'sluice, and a quota',
+          config(auth(', quotas: { perUser: { day: { requests: 1000000000 } } }')),
+        ),
     ])
   }
   if (wanted.has('limits')) {

@@ -269,6 +269,19 @@ routes: [{ id: all, pipeline: main, upstream: demo }]
     expect(await until(() => ask(gateway.url, renewed.stdout.trim()), 401)).toBeLessThan(1_000)
   })
 
+  it.runIf(hasRedis)('and the command on a Redis with a password', async () => {
+    const redis = await TestRedis.start(['--requirepass', 'redis-password'])
+    onTestFinished(() => redis.stop())
+    const map = `store: { url: "${redis.url}", password: "\${REDIS_PASSWORD}", ledger: "memory:" }`
+    const yaml = config('memory:').replace(/store:.*/, map)
+    const cwd = await folderOf({ 'gateway.yaml': `version: 1${yaml}` })
+    const place = { cwd, env: { REDIS_PASSWORD: 'redis-password' } }
+    const made = await sluice(['keys', 'create', 'ci', '--role', 'user'], place)
+    expect(made).toMatchObject({ code: 0 })
+    const list = await sluice(['keys', 'list'], place)
+    expect(list.stdout).toContain(made.stdout.slice(0, 11))
+  })
+
   it('which says why it cannot', async () => {
     const memory = config('memory:')
     const cwd = await folderOf({
