@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { GatewayError } from '../errors.ts'
 import { isObject, type Json, type JsonObject } from '../kit/json.ts'
+import { StoreUnavailable } from '../store/unavailable.ts'
 import { type Command, type Terminal, UsageError } from './command.ts'
 import { type AdminCall, callAdmin } from './keys/call-admin.ts'
 
@@ -42,12 +43,15 @@ with --password for the users of \`basic\`.`,
       else print(body, terminal)
       return 0
     } catch (cause) {
-      if (!(cause instanceof GatewayError || cause instanceof RangeError)) throw cause
-      terminal.stderr(`sluice keys: ${cause.message}\n`)
+      if (!EXPECTED.some((kind) => cause instanceof kind)) throw cause
+      terminal.stderr(`sluice keys: ${(cause as Error).message}\n`)
       return 1
     }
   },
 }
+
+/** What may go wrong without anybody's mistake in the code. */
+const EXPECTED = [GatewayError, RangeError, StoreUnavailable]
 
 const OPTIONS = {
   config: { type: 'string', default: './gateway.yaml' },

@@ -286,11 +286,15 @@ routes: [{ id: all, pipeline: main, upstream: demo }]
     const memory = config('memory:')
     const cwd = await folderOf({
       'gateway.yaml': `version: 1${memory}`,
+      'away.yaml': `version: 1${config('redis://127.0.0.1:1')}`,
       'none.yaml':
         'version: 1\nupstreams: { demo: { dialect: demo } }\nroutes: [{ id: a, upstream: demo }]\n',
     })
     const said = async (...args: string[]) => (await sluice(['keys', ...args], { cwd })).stderr
     expect(await said('list')).toContain('the store is in memory, which no other process sees')
+    expect(await said('list', '--config', 'away.yaml')).toMatch(
+      /^sluice keys: store "redis:\/\/127.0.0.1:1": nothing listens there \(ECONNREFUSED\)\n$/,
+    )
     expect(await said('list', '--config', 'none.yaml')).toContain('has the step auth')
     expect(await said('list', '--config', 'missing.yaml')).toContain('missing.yaml')
     expect(await said('make')).toContain('takes create NAME, list, renew ID')
