@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../kit/json.ts'
+import { isObject, type JsonObject } from '../../kit/json.ts'
 import type { Crossing } from '../hub/codec.ts'
 import { nativeFields, nativeForm, type HubMessage, type Part } from '../hub/conversation.ts'
 import { json } from '../hub/fields.ts'
@@ -8,7 +8,7 @@ import type { HubRequest } from '../hub/request.ts'
 import { alternatingTurns, type Turn } from '../hub/turns.ts'
 import { encodeBlock } from './anthropic-blocks-encode.ts'
 import { encodeCacheControl } from './anthropic-blocks.ts'
-import { encodeThinking } from './anthropic-thinking.ts'
+import { encodeThinking, isInsideUnsignedTurn } from './anthropic-thinking.ts'
 import { encodeOwnTools, encodeTools, usesSchemaTool } from './anthropic-tools.ts'
 import { structuredSchema } from './anthropic-schema.ts'
 
@@ -48,18 +48,43 @@ export function encodeMessagesRequest(request: HubRequest, crossing: Crossing): 
 
 function encodeOwn(request: HubRequest, crossing: Crossing): JsonObject {
   const system = request.system[0]
+  const messages = withoutForeignThoughts(request.messages, crossing)
   return json({
     model: request.model === '' ? undefined : request.model,
     system: system && encodeContent(system, crossing),
-    messages: request.messages.map((message) => ({
+    messages: messages.map((message) => ({
       role: message.role,
-      content: encodeContent(withOwnReasoning(message, crossing), crossing),
+      content: encodeContent(message, crossing),
       ...nativeFields(message.native, DIALECT),
     })),
     ...encodeOwnTools(request),
-    ...nativeFields(request.native, DIALECT),
+    ...(messages === request.messages
+      ? nativeFields(request.native, DIALECT)
+      : withoutBudget(nativeFields(request.native, DIALECT), messages, crossing)),
     ...Object.fromEntries(Object.entries(request.extras).filter(([field]) => !field.includes('.'))),
   })
+}
+
+/** The messages without thoughts of other providers' models; the same list where there are none. */
+function withoutForeignThoughts(
+  messages: readonly HubMessage[],
+  crossing: Crossing,
+): readonly HubMessage[] {
+  const believed = messages.map((message) => withOwnReasoning(message, crossing))
+  if (believed.every((message, index) => message === messages[index])) return messages
+  return believed.filter(({ parts }) => parts.length > 0)
+}
+
+/** Who thinks by a budget wants the thoughts of its calls back, and cannot have those of another model. */
+function withoutBudget(
+  { thinking, ...fields }: JsonObject,
+  messages: readonly HubMessage[],
+  { report }: Crossing,
+): JsonObject {
+  const isBudget = isObject(thinking) && thinking['type'] === 'enabled'
+  if (!isBudget || !isInsideUnsignedTurn(messages)) return json({ ...fields, thinking })
+  report.note('dropped', 'thinking', 'the calls of the last turn were made by another model')
+  return fields
 }
 
 function encodeContent({ native, parts, path }: HubMessage, crossing: Crossing) {

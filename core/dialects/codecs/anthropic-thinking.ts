@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../kit/json.ts'
 import type { Crossing } from '../hub/codec.ts'
+import type { HubMessage } from '../hub/conversation.ts'
 import { budgetOf, clampEffort, effortOf } from '../hub/efforts.ts'
 import { json } from '../hub/fields.ts'
 import type { Effort, HubRequest, ReasoningControl } from '../hub/request.ts'
@@ -86,7 +87,9 @@ function encodeBudget(
 }
 
 /** True where results answer calls that were made without proven thoughts. */
-function isInsideUnsignedTurn(turns: readonly Turn[]): boolean {
+export function isInsideUnsignedTurn(
+  turns: readonly Pick<HubMessage, 'role' | 'parts'>[],
+): boolean {
   const answer = turns.findLast(({ role }) => role === 'assistant')
   if (answer === undefined || !answer.parts.some(({ type }) => type === 'toolCall')) return false
   return answer.parts[0]?.type !== 'reasoning'

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { CODECS } from '#core/dialects/codecs/index.ts'
 import type { CodecName, Proof } from '#core/dialects/hub/conversation.ts'
 import { newCrossing } from '#core/dialects/hub/crossing.ts'
+import { sealProof } from '#core/dialects/hub/proof.ts'
 import type { Json, JsonObject } from '#core/kit/json.ts'
 
 /** What the upstream gets of a conversation that a client hands back. */
@@ -69,6 +70,35 @@ describe('a client of Gemini hands back', () => {
   ])('a result %s', (_, response, text) => {
     const body = sent('gemini', 'openai-chat', withParts([], response), 'gpt-4.1')
     expect((body['messages'] as JsonObject[]).at(-1)).toMatchObject({ role: 'tool', content: text })
+  })
+})
+
+describe('a client of Messages hands back', () => {
+  const signature = sealProof({ provider: 'openai', family: 'gpt', kind: 'encrypted', data: 'gA' })
+  const thought = { type: 'thinking', thinking: 'Hm', signature }
+  const call = { type: 'tool_use', id: 't1', name: 'look', input: {} }
+  const result = { type: 'tool_result', tool_use_id: 't1', content: 'cold' }
+  const thinking = { type: 'enabled', budget_tokens: 1024 }
+
+  it('thoughts of another model to one that thinks by a budget', () => {
+    const messages = [
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', content: [thought] },
+      { role: 'user', content: 'Go on' },
+      { role: 'assistant', content: [thought, call] },
+      { role: 'user', content: [result] },
+    ]
+    const body = { model: 'claude-sonnet-4-5', max_tokens: 2000, thinking, messages }
+    expect(sent('anthropic', 'anthropic', body, 'claude-sonnet-4-5')).toEqual({
+      model: 'claude-sonnet-4-5',
+      max_tokens: 2000,
+      messages: [
+        { role: 'user', content: 'Hi' },
+        { role: 'user', content: 'Go on' },
+        { role: 'assistant', content: [call] },
+        { role: 'user', content: [result] },
+      ],
+    })
   })
 })
 
