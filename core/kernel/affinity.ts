@@ -1,7 +1,8 @@
 import { endpointIn } from '../dialects/operations.ts'
 import type { FrameEdit } from '../dialects/same-dialect.ts'
 import { isObject, jsonOf } from '../kit/json.ts'
-import { type DeliverOptions, type LiveUpstream, strippedPath } from './ask.ts'
+import { type DeliverOptions, type LiveUpstream } from './ask.ts'
+import { strippedPath } from './normalise.ts'
 import type { LiveExchange } from './exchange.ts'
 
 /** Stored responses whose upstream is remembered: the newest. Half a day of busy agents, at some 100 bytes each. */

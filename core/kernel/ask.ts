@@ -90,13 +90,6 @@ export function triedOf(exchange: LiveExchange, { config }: LiveUpstream): Tried
   return tried
 }
 
-/** The path without what the route takes off. */
-export function strippedPath(path: string, prefix: string): string {
-  if (prefix === '' || !path.startsWith(prefix)) return path
-  const rest = path.slice(prefix.length)
-  return rest.startsWith('/') ? rest : `/${rest}`
-}
-
 /** Tells the steps who has answered; `more` is what only a converted request knows. */
 export function showUpstream(
   exchange: LiveExchange,

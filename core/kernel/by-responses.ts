@@ -1,5 +1,6 @@
 import { conversionOf, endpointIn } from '../dialects/operations.ts'
-import { aliasOf, type DeliverOptions, type LiveUpstream, strippedPath } from './ask.ts'
+import { aliasOf, type DeliverOptions, type LiveUpstream } from './ask.ts'
+import { strippedPath } from './normalise.ts'
 import { conversions, isStrict } from './crossing.ts'
 import type { LiveExchange } from './exchange.ts'
 import { readJsonBody } from './request-body.ts'

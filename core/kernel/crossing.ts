@@ -6,13 +6,8 @@ import {
   targetsOf,
 } from '../dialects/operations.ts'
 import { GatewayError } from '../errors.ts'
-import {
-  aliasOf,
-  assertWanted,
-  type DeliverOptions,
-  type LiveUpstream,
-  strippedPath,
-} from './ask.ts'
+import { aliasOf, assertWanted, type DeliverOptions, type LiveUpstream } from './ask.ts'
+import { strippedPath } from './normalise.ts'
 import type { LiveExchange } from './exchange.ts'
 import { readJsonBody } from './request-body.ts'
 

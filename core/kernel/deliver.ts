@@ -12,9 +12,9 @@ import {
   type DeliverOptions,
   type LiveUpstream,
   showUpstream,
-  strippedPath,
   triedOf,
 } from './ask.ts'
+import { strippedPath } from './normalise.ts'
 import { limitBody, readBody } from './body.ts'
 import { conversionFor, conversions, deliverConverted } from './crossing.ts'
 import type { LiveExchange, LiveRequest } from './exchange.ts'
@@ -158,6 +158,11 @@ function chooseUpstream(
   const name = exchange.chosen ?? route.upstream?.evaluate(exchange)
   const live = typeof name === 'string' ? upstreams.get(name) : undefined
   if (live === undefined) {
+    const { model } = exchange.req
+    // A rule that looks at the model and finds nobody: the client has named one that is not served here.
+    if (name === null && model !== undefined && route.upstream?.reads.has('request.model')) {
+      throw new GatewayError('MODEL_NOT_FOUND', `there is no model ${JSON.stringify(model)} here`)
+    }
     throw new GatewayError('UPSTREAM_UNDEFINED', 'no upstream serves this request', {
       cause: `the routing rule of ${route.id} came to ${JSON.stringify(name)}`,
     })

@@ -20,7 +20,7 @@ import type { ByteSource } from '../kit/byte-source.ts'
 import type { Tried } from '../upstream/upstream.ts'
 import { type Json, jsonOf, type JsonObject } from '../kit/json.ts'
 import type { LimitedBody } from './body.ts'
-import { parseQuery } from './normalise.ts'
+import { parseQuery, strippedPath } from './normalise.ts'
 
 /** Fields that describe the bytes of a body, and are wrong once the body is another. */
 export const BODY_FIELDS = [
@@ -72,6 +72,8 @@ export class LiveRequest implements GatewayRequest {
   readonly protocol: 'http' | 'websocket'
   readonly hasBody: boolean
   dialect: ClientDialect = 'http'
+  /** What the route takes off the path before it goes upstream. */
+  stripPrefix = ''
   params: Readonly<Record<string, string>> = NO_PARAMS
   /** The body's bytes as they came, once they were read as a whole. */
   bytes: Buffer | undefined
@@ -114,7 +116,7 @@ export class LiveRequest implements GatewayRequest {
   }
 
   get model(): string | undefined {
-    return DIALECTS[this.dialect].modelOf(this.path, this.#body)
+    return DIALECTS[this.dialect].modelOf(strippedPath(this.path, this.stripPrefix), this.#body)
   }
 
   get body(): Json | undefined {

@@ -151,3 +151,10 @@ function decodeParameter(text: string): string {
     return spaced
   }
 }
+
+/** The path without what the route takes off. */
+export function strippedPath(path: string, prefix: string): string {
+  if (prefix === '' || !path.startsWith(prefix)) return path
+  const rest = path.slice(prefix.length)
+  return rest.startsWith('/') ? rest : `/${rest}`
+}

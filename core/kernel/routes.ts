@@ -32,7 +32,7 @@ export function compileRoutes(config: Config): readonly RouteMatcher[] {
 }
 
 /**
- * Finds the first route that matches, and sets the request's `params` and `dialect`.
+ * Finds the first route that matches, and sets the request's `params`, `dialect` and `stripPrefix`.
  * Throws ROUTE_NOT_FOUND, or METHOD_NOT_ALLOWED with `allow` where only the method was wrong.
  */
 export function findRoute<M extends RouteMatcher>(
@@ -49,6 +49,7 @@ export function findRoute<M extends RouteMatcher>(
     const { methods } = route.config.match
     if (methods.length === 0 || methods.includes(req.method)) {
       req.dialect = route.config.dialect ?? api ?? 'http'
+      req.stripPrefix = route.config.stripPrefix
       return route
     }
     allowed ??= new Set()

@@ -253,8 +253,9 @@ function isRetryable(exchange: Exchange, failure: Failure, options: Options): bo
 function isRepeatable({ req }: Exchange, failure: Failure, { idempotent }: Options): boolean {
   if (failure.isUnprocessed || idempotent || SAFE.has(req.method)) return true
   if ('idempotency-key' in req.headers) return true
+  if (req.dialect === 'http') return false
   const { operation } = endpointOf(req.method, req.path, req.headers)?.endpoint ?? {}
-  return operation !== undefined && STATELESS.has(operation)
+  return operation === undefined || STATELESS.has(operation)
 }
 
 const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])

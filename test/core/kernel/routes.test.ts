@@ -117,3 +117,29 @@ test('the routing rule sees the request, and one that comes to nothing is an err
   expect(none.status).toBe(502)
   expect(JSON.parse(none.text)).toMatchObject({ code: 'UPSTREAM_UNDEFINED' })
 })
+
+test('a rule that looks at the model, and finds nobody, tells the client that there is no such model', async () => {
+  const gateway = await startTestGateway(`
+upstreams:
+  a: { dialect: demo, models: [gpt-4o] }
+routes:
+  - { id: gem, match: { path: "/gem/*" }, stripPrefix: /gem, dialect: gemini, upstream: { byModel: [] } }
+  - { id: all, match: { api: llm }, upstream: { byModel: [] } }
+`)
+  const post = (path: string, body: object) =>
+    fetch(`${gateway.url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+  const chat = await post('/v1/chat/completions', { model: 'gpt-2', messages: [] })
+  expect(chat.status).toBe(404)
+  expect(await chat.json()).toMatchObject({ error: { message: 'there is no model "gpt-2" here' } })
+  // Also where the model stands in a path with a prefix.
+  expect((await post('/gem/v1beta/models/gpt-4o:generateContent', { contents: [] })).status).toBe(
+    200,
+  )
+  expect((await post('/gem/v1beta/models/gpt-2:generateContent', { contents: [] })).status).toBe(
+    404,
+  )
+})
