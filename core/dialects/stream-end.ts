@@ -3,6 +3,8 @@ import type { ClientDialect } from './dialect.ts'
 
 /** An event of a stream, as far as its kind can be told from it. */
 export interface EventView {
+  /** As it came. */
+  readonly raw: Buffer
   readonly event: string
   readonly data: string
   readonly json: Json | undefined
@@ -26,7 +28,7 @@ export function streamEndOf(
   event: EventView,
 ): 'complete' | 'failed' | undefined {
   const ends = ENDS[dialect]
-  if (event.data.length < 16 && ends.has(event.data)) return 'complete'
+  if (event.raw.length < 32 && ends.has(event.data)) return 'complete'
   if (dialect === 'http') return undefined
   const kind = kindOf(dialect, event, ends)
   if (kind === undefined) return undefined
@@ -40,11 +42,11 @@ function kindOf(
   ends: ReadonlySet<string>,
 ): string | undefined {
   if (event.event !== 'message') return event.event
-  const { data } = event
+  const { raw } = event
   const mayEnd =
-    data.includes('"error"') ||
-    (dialect === 'openai-responses' && data.includes('"response.')) ||
-    (dialect === 'anthropic' && data.includes('"message_stop"'))
+    raw.includes('"error"') ||
+    (dialect === 'openai-responses' && raw.includes('"response.')) ||
+    (dialect === 'anthropic' && raw.includes('"message_stop"'))
   if (!mayEnd) return undefined
   const { json } = event
   if (!isObject(json)) return undefined

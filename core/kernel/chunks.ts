@@ -1,4 +1,4 @@
-import type { Chunk, NewChunk, Text } from '../exchange.ts'
+import type { Chunk, Text } from '../exchange.ts'
 import { type Json, jsonOf } from '../kit/json.ts'
 import { formatEvent } from '../kit/sse.ts'
 import { saidIn, type Shown, type TextStage, type Written } from './text-stage.ts'
@@ -117,16 +117,16 @@ export class WholeChunk extends LiveChunk {
 export class MadeChunk extends SentChunk {
   readonly event: string
   readonly isWhole: boolean
-  readonly #made: Pick<NewChunk, 'data' | 'json'>
+  readonly #made: Written
   readonly #framing: Framing
   #data: string | undefined
 
-  constructor({ event, last, ...made }: Written, framing: Framing, isWhole = false) {
+  constructor(made: Written, framing: Framing, isWhole = false) {
     super()
     this.#made = made
     this.#framing = framing
-    this.event = event
-    this.last = last
+    this.event = made.event
+    this.last = made.last
     this.isWhole = isWhole
   }
 

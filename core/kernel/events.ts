@@ -184,12 +184,15 @@ export class EventPipe implements ByteSink {
     const rest = this.#stages[at]!.finish()
     if (rest.length > 0) return this.#push(rest, undefined, at, true)
     this.#flushing = at + 1
-    if (!this.#isFlushed && step.hooks.flush)
-      this.#settle(call(step, 'flush', undefined, this.#options.exchange), undefined, at)
+    if (this.#isFlushed || !step.hooks.flush) return
+    const patch = call(step, 'flush', undefined, this.#options.exchange)
+    if (patch instanceof Promise) this.#wait(patch, undefined, at)
+    else this.#replace(patch, undefined, at)
   }
 
   /** Shows a chunk to the hooks from `at` on; what comes out is sent. */
-  #show(chunk: SentChunk, at: number, isReady = false): void {
+  #show(first: SentChunk, at: number, isReady = false): void {
+    let chunk = first
     for (let index = at; index < this.#hooks.length; index++) {
       const step = this.#hooks[index]!
       if (!step.hooks.chunk) continue
@@ -197,8 +200,12 @@ export class EventPipe implements ByteSink {
       if (stage.isWatching && !(isReady && index === at) && this.#showFirst(chunk, index)) return
       chunk.enter(stage)
       const patch = call(step, 'chunk', chunk, this.#options.exchange)
-      if (patch !== undefined || chunk.isRead || stage.isWatching)
-        return this.#settle(patch, chunk, index)
+      if (patch === undefined && !chunk.isRead && !stage.isWatching) continue
+      if (patch instanceof Promise) return this.#wait(patch, chunk, index)
+      const made = this.#made(patch, chunk, index)
+      if (made === undefined) continue
+      if (made.length !== 1) return this.#push(made, chunk, index + 1)
+      chunk = this.#chunkOf(made[0], chunk)
     }
     this.#add(chunk.raw)
   }
@@ -214,21 +221,25 @@ export class EventPipe implements ByteSink {
     return true
   }
 
-  #settle(patch: ChunkPatch | Promise<ChunkPatch>, chunk: SentChunk | undefined, at: number): void {
-    if (patch instanceof Promise) this.#wait(patch, chunk, at)
-    else this.#replace(patch, chunk, at)
-  }
-
   /** Queues what a hook has made of a chunk before the next one. */
   #replace(patch: ChunkPatch, chunk: SentChunk | undefined, at: number): void {
-    let made: readonly (Written | undefined)[] | undefined
-    try {
-      made = chunk === undefined ? flushed(patch) : patched(this.#stages[at]!, chunk, patch)
-    } catch (cause) {
-      stepFailed(this.#hooks[at]!, this.#options.exchange, cause)
-    }
+    const made = this.#made(patch, chunk, at)
     if (made !== undefined) this.#push(made, chunk, at + 1)
     else if (chunk !== undefined) this.#jobs.push({ chunk, at: at + 1 })
+  }
+
+  /** What a hook has made of a chunk, or given in the end; undefined where the chunk goes on as it is. */
+  #made(
+    patch: ChunkPatch,
+    chunk: SentChunk | undefined,
+    at: number,
+  ): readonly (Written | undefined)[] | undefined {
+    try {
+      return chunk === undefined ? flushed(patch) : patched(this.#stages[at]!, chunk, patch)
+    } catch (cause) {
+      stepFailed(this.#hooks[at]!, this.#options.exchange, cause)
+      return undefined
+    }
   }
 
   #push(
@@ -238,9 +249,12 @@ export class EventPipe implements ByteSink {
     isReady = false,
   ): void {
     for (const written of made.toReversed()) {
-      const one = written === undefined ? chunk! : new MadeChunk(written, this.#options.framing)
-      this.#jobs.push({ chunk: one, at, isReady })
+      this.#jobs.push({ chunk: this.#chunkOf(written, chunk), at, isReady })
     }
+  }
+
+  #chunkOf(written: Written | undefined, chunk: SentChunk | undefined): SentChunk {
+    return written === undefined ? chunk! : new MadeChunk(written, this.#options.framing)
   }
 
   #wait(promise: Promise<ChunkPatch>, chunk: SentChunk | undefined, at: number): void {

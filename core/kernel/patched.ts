@@ -17,7 +17,8 @@ export function patched(
     const changed = isRead ? stage.passed(chunk, chunk.shown) : undefined
     return changed && [changed]
   }
-  const made = patch === null ? [] : chunksOf(patch)
+  if (patch === null && !isRead) return NOTHING
+  const made = patch === null ? NOTHING : chunksOf(patch)
   if (!isRead && !made.some(hasText)) return made.map((one) => written(one, chunk.event))
   return stage.replaced(chunk, chunk.shown, made)
 }
@@ -30,6 +31,8 @@ export function flushed(patch: ChunkPatch): readonly Written[] {
     throw new RangeError('flush gives data or json; what is held back of a text comes by itself')
   })
 }
+
+const NOTHING: readonly never[] = []
 
 function chunksOf(patch: NonNullable<ChunkPatch>): readonly NewChunk[] {
   if (isList(patch)) return patch

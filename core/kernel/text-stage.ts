@@ -324,8 +324,8 @@ export function written(
   { event, json, data }: Pick<NewChunk, 'event' | 'json' | 'data'>,
   otherwise: string,
 ): Written {
-  const content = data === undefined ? { json: json ?? null } : { data }
-  return { event: event ?? otherwise, ...content }
+  const name = event ?? otherwise
+  return data === undefined ? { event: name, json: json ?? null } : { event: name, data }
 }
 
 /** JSON that holds something; a lone number or text, as a stream of plain text may well have, counts as text. */

@@ -21,12 +21,13 @@ export const chatTexts: TextFormat = {
       const at = ['choices', position]
       const index = indexOf(choice, position)
       const form = isWhole ? 'whole' : 'piece'
-      addPlace(places, choice['text'], [...at, 'text'], {
-        kind: 'text',
-        choice: index,
-        block: `${index}.text`,
-        form,
-      })
+      if (typeof choice['text'] === 'string')
+        addPlace(places, choice['text'], [...at, 'text'], {
+          kind: 'text',
+          choice: index,
+          block: `${index}.text`,
+          form,
+        })
       for (const name of ['message', 'delta']) {
         const message = choice[name]
         if (!isObject(message)) continue
@@ -82,18 +83,30 @@ class Speech {
   }
 
   read(message: Record<string, unknown>, at: readonly (string | number)[]): void {
-    for (const [name, kind] of FIELDS) this.#add(kind, name, message[name], [...at, name])
-    for (const [index, part] of mapsOf(message['reasoning_details'])) {
-      const path = [...at, 'reasoning_details', index]
-      for (const name of ['text', 'summary']) {
-        this.#add('reasoning', `details.${name}`, part[name], [...path, name])
-      }
+    for (const [name, kind] of FIELDS) {
+      const text = message[name]
+      // Most are not there, and a path costs more than a look.
+      if (typeof text === 'string' && text !== '') this.#add(kind, name, text, [...at, name])
     }
-    this.#readParts(message['content'], [...at, 'content'])
+    if (message['reasoning_details'] !== undefined) {
+      this.#readDetails(message['reasoning_details'], [...at, 'reasoning_details'])
+    }
+    if (Array.isArray(message['content'])) {
+      this.#readParts(message['content'], [...at, 'content'])
+    }
     if (isObject(message['audio'])) {
       this.#add('text', 'audio', message['audio']['transcript'], [...at, 'audio', 'transcript'])
     }
     this.#readCalls(message, at)
+  }
+
+  /** As OpenRouter tells of thoughts. */
+  #readDetails(details: unknown, at: readonly (string | number)[]): void {
+    for (const [index, part] of mapsOf(details)) {
+      for (const name of ['text', 'summary']) {
+        this.#add('reasoning', `details.${name}`, part[name], [...at, index, name])
+      }
+    }
   }
 
   /** Content as a list of parts; Mistral thinks in one of them. */

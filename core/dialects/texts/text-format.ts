@@ -82,10 +82,13 @@ export function joined(places: readonly Place[]): readonly Place[] {
 
 /** The maps of a list, with their positions; none where it is no list. */
 export function mapsOf(list: unknown): [index: number, item: Record<string, unknown>][] {
-  if (!Array.isArray(list)) return []
-  return [...list.entries()].filter((entry): entry is [number, Record<string, unknown>] =>
-    isObject(entry[1]),
-  )
+  const maps: [number, Record<string, unknown>][] = []
+  if (!Array.isArray(list)) return maps
+  for (let index = 0; index < list.length; index++) {
+    const item: unknown = list[index]
+    if (isObject(item)) maps.push([index, item])
+  }
+  return maps
 }
 
 /** A number that says which, or where it stands in its list. */
