@@ -11,11 +11,12 @@ import { identifyBasic } from './basic.ts'
 import {
   checkIntrospection,
   checkIssuers,
-  checkMethods,
+  checkSections,
   checkQuotas,
   checkRoles,
   checkSecrets,
   type Granted,
+  grantsIn,
 } from './check.ts'
 import { Failures } from './failures.ts'
 import { Gate, type Identify } from './gate.ts'
@@ -92,36 +93,33 @@ export default definePlugin({
   },
 
   check({ methods, anonymous, apiKeys, bearer, jwt, oauth2, basic, rbac, quotas }, report) {
-    checkIssuers(jwt.issuers, report)
-    checkSecrets(apiKeys.static, 'key', ['apiKeys', 'static'], report)
-    checkSecrets(basic.users, 'password', ['basic', 'users'], report)
-    if (oauth2 !== undefined) checkIntrospection(oauth2, report)
-    checkSecrets(bearer.tokens, 'token', ['bearer', 'tokens'], report)
-    checkMethods(
+    const { tokens } = bearer
+    const { issuers } = jwt
+    const { users } = basic
+    checkSections(
       methods,
-      {
-        bearer: bearer.tokens.length > 0,
-        jwt: jwt.issuers.length > 0,
-        oauth2: false,
-        basic: false,
-      },
-      {
-        bearer: ['bearer', 'tokens'],
-        jwt: ['jwt', 'issuers'],
-        oauth2: ['oauth2'],
-        basic: ['basic', 'users'],
-      },
+      [
+        { method: 'bearer', path: ['bearer', 'tokens'], isSet: tokens.length > 0 },
+        { method: 'jwt', path: ['jwt', 'issuers'], isSet: issuers.length > 0 },
+        { method: 'oauth2', path: ['oauth2'], isSet: oauth2 !== undefined },
+        { method: 'basic', path: ['basic', 'users'], isSet: users.length > 0 },
+      ],
       report,
     )
+    checkSecrets(apiKeys.static, 'key', ['apiKeys', 'static'], report)
+    checkSecrets(tokens, 'token', ['bearer', 'tokens'], report)
+    checkSecrets(users, 'password', ['basic', 'users'], report)
+    checkIssuers(issuers, report)
+    if (oauth2 !== undefined) checkIntrospection(oauth2, report)
+    const guest = anonymous === true ? { roles: ['guest'] } : anonymous
     const grants: Granted[] = [
-      ...apiKeys.static.map((one, index): Granted => [['apiKeys', 'static', index], one]),
-      ...bearer.tokens.map((one, index): Granted => [['bearer', 'tokens', index], one]),
+      ...grantsIn(['apiKeys', 'static'], apiKeys.static),
+      ...grantsIn(['bearer', 'tokens'], tokens),
+      ...grantsIn(['jwt', 'issuers'], issuers),
+      ...grantsIn(['basic', 'users'], users),
+      ...(oauth2 === undefined ? [] : [[['oauth2'], oauth2] as const]),
+      ...(guest === false ? [] : [[['anonymous'], guest] as const]),
     ]
-    grants.push(...basic.users.map((one, index): Granted => [['basic', 'users', index], one]))
-    grants.push(...jwt.issuers.map((one, index): Granted => [['jwt', 'issuers', index], one]))
-    if (oauth2 !== undefined) grants.push([['oauth2'], oauth2])
-    if (typeof anonymous === 'object') grants.push([['anonymous'], anonymous])
-    if (anonymous === true) grants.push([[], { roles: ['guest'] }])
     checkRoles(rbac, grants, report)
     checkQuotas(rbac, quotas !== undefined && quotas.perUser !== false, report)
   },

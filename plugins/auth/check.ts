@@ -29,27 +29,34 @@ export function checkSecrets(
   })
 }
 
+/** The part of the config that a method goes by. */
+export interface Section {
+  readonly method: Method
+  readonly path: readonly string[]
+  /** True where there is anything in it. */
+  readonly isSet: boolean
+}
+
 /** A method without anything to go by accepts nobody; what no method uses does nothing. */
-export function checkMethods(
+export function checkSections(
   methods: readonly Method[],
-  configured: Readonly<Partial<Record<Method, boolean>>>,
-  sections: Readonly<Partial<Record<Method, readonly (string | number)[]>>>,
+  sections: readonly Section[],
   report: Report,
 ): void {
-  for (const [name, isConfigured] of Object.entries(configured)) {
-    const method = name as Method
+  for (const { method, path, isSet } of sections) {
     const at = methods.indexOf(method)
-    const section = sections[method] ?? []
-    const place = section.join('.')
-    if (at !== -1 && !isConfigured) {
-      report.warning(
-        ['methods', at],
-        `${method} accepts nobody: nothing is configured under ${place}`,
-      )
-    } else if (at === -1 && isConfigured) {
-      report.warning([section[0]!], `is not used: ${method} is not one of methods`)
+    if (at !== -1 && !isSet) {
+      const message = `${method} accepts nobody: nothing is configured under ${path.join('.')}`
+      report.warning(['methods', at], message)
+    } else if (at === -1 && isSet) {
+      report.warning([path[0]!], `is not used: ${method} is not one of methods`)
     }
   }
+}
+
+/** The grants in a list of the config. */
+export function grantsIn(path: readonly string[], grants: readonly Grant[]): Granted[] {
+  return grants.map((grant, index) => [[...path, index], grant])
 }
 
 /** What no step counts is no quota. */

@@ -83,9 +83,10 @@ export class Gate {
       return this.#letIn(known, exchange)
     }
     const { reason = 'unknown', keyId } = verdict ?? {}
-    const isLast = failures.add(exchange.req.ip, exchange.now)
     tell.refused(exchange, reason, keyId)
-    if (isLast) tell.blocked(exchange, true)
+    // A credential that was good once is no guess: its client must not lock out those behind the same address.
+    const isGuess = reason !== 'expired' && reason !== 'revoked'
+    if (isGuess && failures.add(exchange.req.ip, exchange.now)) tell.blocked(exchange, true)
     return refusals.wrong
   }
 

@@ -203,6 +203,27 @@ describe('sluice check', () => {
   })
 })
 
+describe('sluice check', () => {
+  const oauth2 = { introspection: 'https://a.test/i', clientId: 'a', clientSecret: 'secret' }
+  const basic = { users: [{ name: 'ada', password: 'password' }] }
+  const bearer = { tokens: [{ id: 'a', token: keyOf('a') }] }
+  const jwt = { issuers: [{ issuer: 'https://a.test', audience: ['a'] }] }
+
+  it.each<[string, JsonObject]>([
+    ['oauth2', { oauth2 }],
+    ['basic', { basic }],
+    ['bearer', { bearer }],
+    ['jwt', { jwt }],
+  ])('says where %s is configured and not used, or used and not configured', (method, section) => {
+    const warned = (options: JsonObject) => checkOptions(auth, options).warnings
+    expect(warned({ methods: [method], ...section })).toEqual([])
+    expect(warned(section)).toEqual([`${method}: is not used: ${method} is not one of methods`])
+    expect(warned({ methods: [method] })).toEqual([
+      expect.stringContaining(`methods[0]: ${method} accepts nobody`),
+    ])
+  })
+})
+
 describe('a pattern of models', () => {
   it.each([
     ['gpt-4o', 'gpt-4o', true],

@@ -289,6 +289,15 @@ describe('guessing', () => {
     expect((await tested.request(withKey('another-guess'))).status).toBe(429)
   })
 
+  it('is not what somebody does whose key was revoked', async () => {
+    const tested = await testPlugin(auth, { ...STATIC, failures: { limit: 1 } })
+    const { body } = await tested.admin('POST', '/keys', { name: 'old' })
+    const { key, id } = body as { key: string; id: string }
+    await tested.admin('DELETE', `/keys/${id}`)
+    for (let at = 0; at < 3; at++) expect((await tested.request(withKey(key))).status).toBe(401)
+    expect((await tested.request(withKey())).status).toBe(200)
+  })
+
   it('remembers so many addresses and no more', async () => {
     const failures = { limit: 1, maxAddresses: 2 }
     const tested = await testPlugin(auth, { failures })
