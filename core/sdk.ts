@@ -57,6 +57,8 @@ export interface Plugin<S extends OptionsSchema = OptionsSchema> {
   readonly summary: string
   readonly schema: S
   readonly status?: 'experimental'
+  /** Changes when its code does, where another version of it can be loaded while the gateway runs. */
+  readonly revision?: string
   /** Facts that an earlier step must have provided. */
   readonly needs?: readonly Fact[]
   readonly provides?: readonly Fact[]

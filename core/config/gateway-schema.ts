@@ -1,5 +1,5 @@
 import { ROUTE } from './route-schema.ts'
-import { duration, expression, type OptionsSchema, type Schema } from './schema.ts'
+import { bytes, duration, expression, type OptionsSchema, type Schema } from './schema.ts'
 import { name, steps, text } from './schema-parts.ts'
 import { SERVER } from './server-schema.ts'
 import { STORE } from './store-schema.ts'
@@ -88,8 +88,19 @@ export const GATEWAY = {
             items: { enum: ['store', 'fetch'] },
             uniqueItems: true,
             default: [],
-            description: 'What a sandboxed plugin may use of its host.',
+            description:
+              'What a sandboxed plugin may use of its host, beside the clock and the log.',
           },
+          timeout: duration({
+            minimum: 1,
+            default: '100ms',
+            description: 'How long one call of a sandboxed plugin may work.',
+          }),
+          memory: bytes({
+            minimum: 8 * 1024 ** 2,
+            default: '64mb',
+            description: 'How much memory a sandboxed plugin may use.',
+          }),
         },
       },
     },

@@ -64,6 +64,7 @@ class Loader {
   readonly #options: LoadOptions
   readonly #scripts: Scripts
   readonly #compiler: Compiler
+  readonly #foreign: Config['plugins'][number][] = []
   readonly #faulty: ReadonlyMap<unknown, ReadonlySet<unknown>>
   /** What was checked by the schema. A part is only to be read where it is sound. */
   readonly #value: Options
@@ -133,6 +134,7 @@ class Loader {
         watch: this.#value.reload?.watch ?? true,
         drainMs: this.#value.reload?.drain ?? 0,
       },
+      plugins: this.#foreign,
       upstreams,
       routes: routes.map((route) => route.config),
       env: variables,
@@ -197,12 +199,19 @@ class Loader {
     const sources = new Map<string, PluginSource>()
     for (const name of Object.keys(this.#written('plugins'))) {
       if (!this.#isSound('plugins', name)) continue
-      const { from, trust, allow } = this.#value.plugins[name]!
+      const { from, trust, allow, timeout, memory } = this.#value.plugins[name]!
       const { file } = this.#problems.locate(['plugins', name])
       const folder = path.dirname(path.resolve(this.#options.cwd ?? process.cwd(), file))
-      sources.set(name, { name, from, trust, allow, folder })
+      const limits = { timeoutMs: timeout, memoryBytes: memory }
+      sources.set(name, { name, from, trust, allow, folder, ...limits })
     }
-    return findPlugins(steps, sources, this.#options.catalog, this.#problems)
+    const found = await findPlugins(steps, sources, this.#options.catalog, this.#problems)
+    for (const [name, source] of sources) {
+      const plugin = found.get(name)
+      if (plugin === undefined) continue
+      this.#foreign.push({ ...source, stage: plugin.stage, summary: plugin.summary })
+    }
+    return found
   }
 
   /** What can only be seen of all routes together, or of all steps of one. */

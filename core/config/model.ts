@@ -17,6 +17,8 @@ export interface Config {
   readonly server: ServerConfig
   readonly store: StoreConfig
   readonly reload: { readonly watch: boolean; readonly drainMs: number }
+  /** The plugins of others, as they were granted and what they say of themselves. */
+  readonly plugins: readonly (PluginSource & Pick<Plugin, 'stage' | 'summary'>)[]
   readonly upstreams: ReadonlyMap<string, UpstreamConfig>
   /** In the order in which they are tried. */
   readonly routes: readonly RouteConfig[]
@@ -216,6 +218,9 @@ export interface PluginSource {
   readonly from: string
   readonly trust: 'sandboxed' | 'full'
   readonly allow: readonly ('store' | 'fetch')[]
+  /** Of one call of a sandboxed one. */
+  readonly timeoutMs: number
+  readonly memoryBytes: number
   /** The folder that `from` is seen from. */
   readonly folder: string
 }

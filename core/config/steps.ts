@@ -150,6 +150,7 @@ export class StepChecker {
     const { options: own } = split(printed)
     const print = fingerprint([
       plugin.name,
+      plugin.revision ?? '',
       own,
       this.#compiler.definitionsIn(own),
       this.#compiler.digestsIn(options),

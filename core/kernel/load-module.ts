@@ -9,11 +9,15 @@ import { isObject } from '../kit/json.ts'
  * would, a path is seen from it. Rejects with Node's own error, or with one that says what to install.
  */
 export async function loadModule(specifier: string, folder: string): Promise<unknown> {
-  const name = specifier.startsWith('npm:') ? specifier.slice(4) : specifier
-  const isPath = /^\.{0,2}\//.test(name)
-  const file = isPath ? resolve(folder, name) : await resolvePackage(name, folder)
+  const file = await resolveModule(specifier, folder)
   if (file.endsWith('.json')) return JSON.parse(await readFile(file, 'utf8')) as unknown
   return import(pathToFileURL(file).href)
+}
+
+/** The file that a specifier leads to. */
+export async function resolveModule(specifier: string, folder: string): Promise<string> {
+  const name = specifier.startsWith('npm:') ? specifier.slice(4) : specifier
+  return /^\.{0,2}\//.test(name) ? resolve(folder, name) : resolvePackage(name, folder)
 }
 
 async function resolvePackage(name: string, folder: string): Promise<string> {

@@ -1,7 +1,16 @@
+import { dirname, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type ivm from 'isolated-vm'
 import { loadIsolatedVm } from './isolated-vm.ts'
-import { GUEST, HARDEN, type Program } from './program.ts'
+import { SDK_MODULE } from './sdk-module.ts'
+import {
+  type AnyProgram,
+  GUEST,
+  HARDEN,
+  PLUGIN_GUEST,
+  type PluginProgram,
+  type Program,
+} from './program.ts'
 
 /** How a call can end without a result. Its cell is to be thrown away. */
 export class CellError extends Error {
@@ -32,6 +41,9 @@ const STARVED = 0.7
 /** Milliseconds to make an isolate ready, and the least memory that isolated-vm takes. */
 const SETUP_MS = 1_000
 const LEAST_MEGABYTES = 8
+const OPTIONS = { timeout: SETUP_MS }
+/** How many times the time of a call the setup of a plugin may take. */
+const SETUP_PATIENCE = 20
 
 /** One isolate with one script in it. Calls come one after another. */
 export class Cell {
@@ -39,7 +51,7 @@ export class Cell {
   readonly #timeout: number
   #run!: ivm.Reference<(text: string) => string>
 
-  private constructor(program: Program, onLost: () => void) {
+  private constructor(program: AnyProgram, onLost: () => void) {
     const { Isolate } = loadIsolatedVm()
     const { memoryBytes, timeoutMs } = program.limits
     this.#timeout = Math.max(1, Math.ceil(timeoutMs))
@@ -53,10 +65,12 @@ export class Cell {
    * Makes an isolate for a script. Throws where a unit does not compile. `onLost` is called when V8 has lost control of
    * it: the process is to end then.
    */
-  static async open(program: Program, onLost: () => void): Promise<Cell> {
+  static async open(program: AnyProgram, onLost: () => void): Promise<Cell> {
     const cell = new Cell(program, onLost)
     try {
-      await cell.#open(program)
+      const context = await cell.#harden()
+      if ('plugin' in program) await cell.#openPlugin(program, context)
+      else await cell.#openScript(program, context)
       return cell
     } catch (cause) {
       cell.dispose()
@@ -64,11 +78,16 @@ export class Cell {
     }
   }
 
-  async #open({ units, imports, limits }: Program): Promise<void> {
+  async #harden(): Promise<ivm.Context> {
+    const context = await this.#isolate.createContext()
+    const script = await this.#isolate.compileScript(HARDEN, { filename: 'harden' })
+    await script.run(context, OPTIONS)
+    return context
+  }
+
+  async #openScript({ units, imports, limits }: Program, context: ivm.Context): Promise<void> {
     const isolate = this.#isolate
-    const context = await isolate.createContext()
-    const options = { timeout: SETUP_MS }
-    await (await isolate.compileScript(HARDEN, { filename: 'harden' })).run(context, options)
+    const options = OPTIONS
     const functions: ivm.Reference[] = []
     for (const { name, text } of units) {
       const script = await isolate.compileScript(text, { filename: name })
@@ -98,6 +117,50 @@ export class Cell {
     )) as ivm.Reference<(text: string) => string>
   }
 
+  /** A plugin of somebody else's keeps what its `setup` has made, for as long as its isolate lives. */
+  async #openPlugin({ plugin }: PluginProgram, context: ivm.Context): Promise<void> {
+    const { entry, files, settings, options } = plugin
+    const paths = new Map<ivm.Module, string>()
+    const modules = new Map<string, ivm.Module>()
+    for (const [path, text] of [...Object.entries(files), ['sluice', SDK_MODULE] as const]) {
+      const module = await this.#isolate.compileModule(text, { filename: path })
+      paths.set(module, path)
+      modules.set(path, module)
+    }
+    const main = modules.get(entry)!
+    await main.instantiate(context, (specifier, referrer) => {
+      const path = /^\.{1,2}\//.test(specifier)
+        ? resolve(dirname(paths.get(referrer)!), specifier)
+        : specifier
+      const found = modules.get(path)
+      if (found !== undefined) return found
+      throw new Error(
+        `it imports ${specifier}: a sandboxed plugin has "sluice" and files of its own`,
+      )
+    })
+    await main.evaluate(OPTIONS)
+    const { ExternalCopy } = loadIsolatedVm()
+    const script = await this.#isolate.compileScript(PLUGIN_GUEST, { filename: 'guest' })
+    const make = await script.run(context, { ...OPTIONS, reference: true })
+    const given = [
+      new ExternalCopy(settings).copyInto({ release: true }),
+      main.namespace.derefInto(),
+    ]
+    this.#run = (await make.apply(undefined, given, {
+      ...OPTIONS,
+      result: { reference: true },
+    })) as ivm.Reference<(text: string) => string>
+    if (options === undefined) return
+    const order = { op: 'setup', options, now: Date.now() }
+    const { failed, waits } = JSON.parse(await this.run(JSON.stringify(order), SETUP_PATIENCE)) as {
+      failed?: { message: string }
+      waits?: number
+    }
+    if (waits !== undefined)
+      throw new Error('its setup waits for the host, which only trust: full allows')
+    if (failed !== undefined) throw new Error(failed.message)
+  }
+
   /**
    * Runs one call apart from this thread. Rejects with a CellError; one of the kind `starved` had its time by the clock,
    * but not on a processor. `patience` is how many times its time it may take.
@@ -105,8 +168,12 @@ export class Cell {
   async run(text: string, patience: number): Promise<string> {
     const before = this.#isolate.cpuTime
     try {
-      const timeout = this.#timeout * patience
-      return (await this.#run.apply(undefined, [text], { timeout })) as string
+      const options = { timeout: this.#timeout * patience }
+      const result = (await this.#run.apply(undefined, [text], options)) as string
+      // A hook that waits: what it waits for inside has come by now.
+      if (!result.startsWith('P')) return result
+      const again = JSON.stringify({ op: 'poll', id: Number(result.slice(1)) })
+      return (await this.#run.apply(undefined, [again], options)) as string
     } catch (cause) {
       const error = cellError(cause)
       if (error.kind !== 'timeout' || this.#isolate.isDisposed) throw error

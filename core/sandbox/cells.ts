@@ -1,5 +1,5 @@
 import { Cell, CellError, type CellFailure } from './cell.ts'
-import type { Program } from './program.ts'
+import type { AnyProgram } from './program.ts'
 
 /** Isolates of one script: one for calls that come after another, more where they wait for each other. */
 const MAX_CELLS = 4
@@ -32,7 +32,8 @@ interface Waiting {
 
 /** The isolates of one script. A call that fails takes its isolate with it, and a new one is made. */
 export class Cells {
-  readonly #program: Program
+  readonly #program: AnyProgram
+  readonly #most: number
   readonly #onLost: (call: CellCall | undefined) => void
   readonly #idle: Cell[] = []
   readonly #running = new Map<Cell, Running>()
@@ -40,8 +41,10 @@ export class Cells {
   #opening = 0
   #isClosed = false
 
-  constructor(program: Program, onLost: (call: CellCall | undefined) => void) {
+  constructor(program: AnyProgram, onLost: (call: CellCall | undefined) => void) {
     this.#program = program
+    // What a plugin keeps is in one isolate.
+    this.#most = 'plugin' in program ? 1 : MAX_CELLS
     this.#onLost = onLost
   }
 
@@ -70,7 +73,7 @@ export class Cells {
     }
     const first = this.#queue[0]
     if (first === undefined || now - first.since < PATIENCE_MS) return
-    if (this.#running.size + this.#opening < MAX_CELLS) void this.#more()
+    if (this.#running.size + this.#opening < this.#most) void this.#more()
   }
 
   /** The call that has been running for the longest time. */

@@ -1,7 +1,7 @@
 import type { Logger } from '../sdk.ts'
 import { CellError, type CellFailure } from './cell.ts'
 import { FRAME, type Frame } from './frames.ts'
-import type { Program } from './program.ts'
+import type { AnyProgram } from './program.ts'
 import { WorkerProcess } from './worker-process.ts'
 
 /** How often a call is sent again whose worker ended for another's sake. */
@@ -25,7 +25,7 @@ interface Call {
 }
 
 interface Loaded {
-  readonly program: Program
+  readonly program: AnyProgram
   readonly ready: PromiseWithResolvers<void>
 }
 
@@ -35,7 +35,7 @@ interface Loaded {
  */
 export class ScriptProcesses {
   readonly #log: Logger
-  readonly #onDeath: () => void
+  readonly #hasSpare: boolean
   readonly #programs = new Map<number, Loaded>()
   readonly #calls = new Map<number, Call>()
   readonly #culprits = new Map<WorkerProcess, { id: number; failure: CellFailure }>()
@@ -50,9 +50,9 @@ export class ScriptProcesses {
   #progress = 0
   #isClosed = false
 
-  constructor(log: Logger, onDeath: () => void = () => undefined) {
+  constructor(log: Logger, { hasSpare = true }: { readonly hasSpare?: boolean } = {}) {
     this.#log = log
-    this.#onDeath = onDeath
+    this.#hasSpare = hasSpare
   }
 
   /** Processes that live, the working one first. */
@@ -61,7 +61,7 @@ export class ScriptProcesses {
   }
 
   /** Loads a script into both workers. Rejects where it does not compile there. */
-  async load(program: Program): Promise<number> {
+  async load(program: AnyProgram): Promise<number> {
     const subject = ++this.#subjects
     const loaded: Loaded = { program, ready: Promise.withResolvers() }
     this.#programs.set(subject, loaded)
@@ -120,7 +120,7 @@ export class ScriptProcesses {
     this.#idle = clear(this.#idle)
     // The spare waits until there is something that it can stand in for: two starts at once take twice as long.
     if (this.#active === undefined) this.#active = this.#start()
-    else this.#spare ??= this.#start()
+    else if (this.#hasSpare) this.#spare ??= this.#start()
   }
 
   #start(): WorkerProcess {
@@ -172,7 +172,6 @@ export class ScriptProcesses {
       ...(culprit === undefined ? {} : { reason: culprit.failure.message }),
       ...(said === '' ? {} : { said }),
     })
-    this.#onDeath()
     if (wasActive) {
       this.#active = this.#spare
       this.#spare = undefined

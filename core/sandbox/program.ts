@@ -1,6 +1,8 @@
 import type { Script, ScriptUnit } from '../config/script.ts'
+import type { Json } from '../kit/json.ts'
 import { guest, type GuestLimits } from './guest.ts'
 import { harden } from './harden.ts'
+import { pluginGuest, type PluginGuestSettings } from './plugin-guest.ts'
 
 /** What a script may cost. Memory and output in bytes and characters, time in milliseconds. */
 export interface ScriptLimits extends GuestLimits {
@@ -14,6 +16,22 @@ export interface Program {
   readonly imports: readonly (readonly number[])[]
   readonly limits: ScriptLimits
 }
+
+/** The same for a plugin of somebody else's. */
+export interface PluginProgram {
+  readonly plugin: {
+    readonly entry: string
+    /** The texts of its modules by their paths. */
+    readonly files: Readonly<Record<string, string>>
+    readonly settings: PluginGuestSettings
+    /** Absent where it is only asked what it is. */
+    readonly options?: Json
+  }
+  readonly limits: Pick<ScriptLimits, 'timeoutMs' | 'memoryBytes'>
+}
+
+/** What an isolate runs. */
+export type AnyProgram = Program | PluginProgram
 
 /** What a script finds under these names. */
 const SEEN = [
@@ -73,3 +91,6 @@ export const HARDEN = `"use strict";(${harden.toString()})()`
 
 /** The text of the function that makes a call's function of the units. */
 export const GUEST = `"use strict";(${guest.toString()})`
+
+/** The text of the function that makes a call's function of a plugin. */
+export const PLUGIN_GUEST = `"use strict";(${pluginGuest.toString()})`

@@ -9,7 +9,8 @@ import { CellError } from './cell.ts'
 import { canRunInline, InlineScript } from './inline.ts'
 import { loadIsolatedVm } from './isolated-vm.ts'
 import { ScriptProcesses } from './processes.ts'
-import { headLength, type Program, programOf } from './program.ts'
+import type { OpenPlugin } from './foreign.ts'
+import { headLength, type PluginProgram, type Program, programOf } from './program.ts'
 
 /** Characters of one line of `log`, writes to the store in one call, and characters of one value there. */
 const LINE_LENGTH = 1_000
@@ -36,18 +37,32 @@ export interface ScriptState {
   readonly failures: number
 }
 
+/** A sandbox that also takes plugins of others. */
+export interface StepSandbox extends Sandbox {
+  /** Compiles one and sets it up there. Rejects where that fails. */
+  openPlugin(program: PluginProgram): Promise<OpenPlugin>
+}
+
 /** All scripts of a gateway. The processes begin with the first script and end with the last. */
 export class Sandboxes {
   readonly #processes: ScriptProcesses
   readonly #open = new Set<LiveScript>()
 
-  constructor(log: Logger, onDeath?: () => void) {
-    this.#processes = new ScriptProcesses(log, onDeath)
+  constructor(log: Logger) {
+    this.#processes = new ScriptProcesses(log)
   }
 
   /** The sandbox of one step. */
-  for(step: string, listener: ScriptListener): Sandbox {
+  for(step: string, listener: ScriptListener): StepSandbox {
     return {
+      openPlugin: async (program) => {
+        loadIsolatedVm()
+        const subject = await this.#processes.load(program)
+        return {
+          run: (text) => this.#processes.run(subject, text),
+          close: () => this.#processes.forget(subject),
+        }
+      },
       open: async (script, settings) => {
         const live = new LiveScript(step, script, settings, listener, this.#processes, () =>
           this.#open.delete(live),

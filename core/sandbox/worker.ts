@@ -7,7 +7,7 @@ import process from 'node:process'
 import type { CellCall, Cells } from './cells.ts'
 import type { CellFailure } from './cell.ts'
 import { encodeFrame, FRAME, type Frame, FrameReader, FrameWriter } from './frames.ts'
-import type { Program } from './program.ts'
+import type { AnyProgram } from './program.ts'
 
 /** How often calls that run are looked at, and after how many quiet looks that ends. */
 const SWEEP_MS = 5
@@ -30,7 +30,7 @@ process.stdout.on('error', () => process.kill(process.pid, 'SIGKILL'))
 function take({ kind, id, subject, text }: Frame): void {
   switch (kind) {
     case FRAME.load:
-      return load(subject, JSON.parse(text) as Program)
+      return load(subject, JSON.parse(text) as AnyProgram)
     case FRAME.call:
       return call(id, subject, text)
     case FRAME.forget:
@@ -39,7 +39,7 @@ function take({ kind, id, subject, text }: Frame): void {
   }
 }
 
-function load(subject: number, program: Program): void {
+function load(subject: number, program: AnyProgram): void {
   const cells = new CellsOf(program, lost)
   const ready = cells.open()
   programs.set(subject, { cells, ready })

@@ -1,3 +1,4 @@
+import { headerProblem } from '#core/kit/header-field.ts'
 import {
   type Chunk,
   type ChunkPatch,
@@ -154,25 +155,14 @@ function pathOf(path: unknown): string | undefined {
   return path as string
 }
 
-/** Fields that say how a message is framed or where it goes: the kernel's own. RFC 9110 §7.6.1. */
-const FRAMING =
-  /^(?:connection|content-length|host|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade)$/
-/** RFC 9110 §5.6.2 and §5.5. */
-const NAME = /^[!#$%&'*+.^_`|~\dA-Za-z-]+$/
-const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
-
 function headersOf(
   headers: unknown,
   root: 'req' | 'res',
 ): Record<string, string | null> | undefined {
   const texts = textsOf(headers, `${root}.headers`)
   for (const [name, value] of Object.entries(texts ?? {})) {
-    const place = `${root}.headers[${JSON.stringify(name)}]`
-    if (!NAME.test(name)) throw failure(`${place}: that is no name of a header field`)
-    if (FRAMING.test(name.toLowerCase())) throw failure(`${place} is set by the gateway`)
-    if (value !== null && !VALUE.test(value)) {
-      throw failure(`${place} has a character that a header field cannot carry`)
-    }
+    const problem = value === null ? undefined : headerProblem(name, value)
+    if (problem !== undefined) throw failure(`${root}.headers[${JSON.stringify(name)}] ${problem}`)
   }
   return texts
 }

@@ -20,7 +20,7 @@ const { values } = parseArgs({
     warm: { type: 'string', default: '12' },
     only: {
       type: 'string',
-      default: 'pass,pipeline,production,auth,limits,sse,convert,websocket,start',
+      default: 'pass,pipeline,production,auth,limits,script,sse,convert,websocket,start',
     },
   },
 })
@@ -104,6 +104,14 @@ const auth = (quotas: string) => {
   const rbac = '{ roles: { user: { permissions: [read, write] } } }'
   return `[auth: { apiKeys: { static: ${keys} }, rbac: ${rbac}${quotas} }]`
 }
+
+/** What every script that looks at a body stands on: a request that is parsed. */
+const reader = 'filter: { allow: $req.body.model }'
+const script = (sandbox: string) => `script:
+          sandbox: ${sandbox}
+          code: |
+            const last = req.body.messages.at(-1)
+            if (/ignore (all|previous) instructions/i.test(last.content)) return deny(400, 'prompt refused')`
 
 interface Row {
   readonly proxy: string
@@ -251,6 +259,14 @@ try {
       pass,
       () => startSluice('sluice, requests', config(limits('requests: 1000000000'))),
       () => startSluice('sluice, and tokens', config(limits('requests: 1e9, tokens: 1e12'))),
+    ])
+  }
+  if (wanted.has('script')) {
+    await compare('a script on requests, CPU per request', 'pass', [
+      pass,
+      () => startSluice('sluice, body read', config(`[${reader}]`)),
+      () => startSluice('sluice, inline', config(`\n      - ${script('inline')}`)),
+      () => startSluice('sluice, process', config(`\n      - ${script('process')}`)),
     ])
   }
   if (wanted.has('sse')) {

@@ -47,10 +47,3 @@ test('one that is not there, or has no default export, is told with its place', 
   })
   await expect(empty).rejects.toThrow('./empty.mjs has no default export')
 })
-
-test('one that is to run in a sandbox is refused rather than run without', async () => {
-  const starting = startTestGateway(config('./greeting.mjs', 'sandboxed', '{}'), {
-    files: { 'greeting.mjs': plugin },
-  })
-  await expect(starting).rejects.toThrow('trust: full')
-})

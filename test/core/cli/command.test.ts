@@ -47,6 +47,6 @@ describe('sluice list', () => {
 
   it('says what each is for', async () => {
     const { stdout } = await sluice(['list'])
-    expect(stdout).toMatch(/^admit +filter +Lets requests pass or refuses them, by expression\.$/m)
+    expect(stdout).toMatch(/^admit +filter +Lets requests, answers, events and messages pass/m)
   })
 })
