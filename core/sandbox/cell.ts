@@ -34,16 +34,15 @@ export interface CellFailure {
 }
 
 const MEGABYTE = 1024 ** 2
-/** How long that takes, generously. Milliseconds. */
-const SETTLE_MS = 5
-/** A share of its time that a script has had at least, or others have kept it from it. */
-const STARVED = 0.7
-/** Milliseconds to make an isolate ready, and the least memory that isolated-vm takes. */
-const SETUP_MS = 1_000
+/** The least memory that isolated-vm takes. */
 const LEAST_MEGABYTES = 8
-const OPTIONS = { timeout: SETUP_MS }
-/** How many times the time of a call the setup of a plugin may take. */
+/** Milliseconds for each part of making an isolate ready; and how many times the time of a call a plugin's setup may take. */
+const OPTIONS = { timeout: 1_000 }
 const SETUP_PATIENCE = 20
+/** A script that had less than this share of its time on a processor was kept from it by others. */
+const STARVED = 0.7
+/** How long isolated-vm takes to count what a call has worked, generously. Milliseconds. */
+const SETTLE_MS = 5
 
 /** One isolate with one script in it. Calls come one after another. */
 export class Cell {
@@ -87,22 +86,17 @@ export class Cell {
 
   async #openScript({ units, imports, limits }: Program, context: ivm.Context): Promise<void> {
     const isolate = this.#isolate
-    const options = OPTIONS
     const functions: ivm.Reference[] = []
     for (const { name, text } of units) {
       const script = await isolate.compileScript(text, { filename: name })
-      functions.push(await script.run(context, { ...options, reference: true }))
+      functions.push(await script.run(context, { ...OPTIONS, reference: true }))
     }
-    const make = await (
-      await isolate.compileScript(GUEST, { filename: 'guest' })
-    ).run(context, {
-      ...options,
-      reference: true,
-    })
+    const guest = await isolate.compileScript(GUEST, { filename: 'guest' })
+    const make = await guest.run(context, { ...OPTIONS, reference: true })
     const list = await context.evalClosure(
       'return [...arguments]',
       functions.map((one) => one.derefInto()),
-      { ...options, result: { reference: true } },
+      { ...OPTIONS, result: { reference: true } },
     )
     const { ExternalCopy } = loadIsolatedVm()
     const { timeoutMs: _own, memoryBytes: _theirs, ...guestLimits } = limits
@@ -113,7 +107,7 @@ export class Cell {
         new ExternalCopy(imports).copyInto({ release: true }),
         list.derefInto(),
       ],
-      { ...options, result: { reference: true } },
+      { ...OPTIONS, result: { reference: true } },
     )) as ivm.Reference<(text: string) => string>
   }
 

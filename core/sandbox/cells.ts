@@ -5,6 +5,8 @@ import type { AnyProgram } from './program.ts'
 const MAX_CELLS = 4
 /** How long a call waits before another isolate is made. Milliseconds. */
 const PATIENCE_MS = 5
+/** Calls that may wait for the isolates of one script. */
+const MAX_WAITING = 10_000
 /** How much a script may work on after its time until it counts as one that cannot be stopped. Milliseconds of CPU. */
 const GRACE_MS = 15
 /** How many times its time a call may take by the clock, once others have kept it from a processor. */
@@ -60,7 +62,9 @@ export class Cells {
   run(call: CellCall): void {
     const cell = this.#idle.pop()
     if (cell !== undefined) return void this.#execute(cell, call, 1)
-    this.#wait(call, 1)
+    if (this.#queue.length < MAX_WAITING) return this.#wait(call, 1)
+    const message = `${MAX_WAITING} calls wait for it already`
+    call.failed({ kind: 'broken', message, trace: '' })
   }
 
   /** Looks for calls that cannot be stopped, and for those that have waited long enough for an isolate of their own. */

@@ -93,8 +93,8 @@ async function setUp(
   const caller = new ForeignCaller(opened, host)
   try {
     const names = (await caller.ask({ op: 'hooks' })) as string[]
-    const known: readonly string[] = [...HOOKS, 'close']
-    const refused = names.filter((name) => !known.includes(name))
+    const known = new Set<string>([...HOOKS, 'close'])
+    const refused = names.filter((name) => !known.has(name))
     if (refused.length > 0) throw needsTrust(`has the hook ${refused.join(', ')}`)
     return hooksOf(caller, new Set(names), () => opened.close())
   } catch (cause) {
