@@ -78,7 +78,8 @@ export class WorkerProcess {
  * no processes, and of the files only the gateway's own code.
  */
 function FLAGS(): string[] {
-  const addon = dirname(dirname(require.resolve('isolated-vm/package.json')))
+  const addon = require.resolve('isolated-vm/package.json')
+  const loader = createRequire(addon).resolve('node-gyp-build')
   const own = resolve(dirname(ENTRY), '../..')
   return [
     '--no-node-snapshot',
@@ -87,7 +88,8 @@ function FLAGS(): string[] {
     '--permission',
     '--allow-addons',
     `--allow-fs-read=${own}`,
-    `--allow-fs-read=${addon}`,
+    `--allow-fs-read=${dirname(addon)}`,
+    `--allow-fs-read=${dirname(loader)}`,
     // By which its loader knows which of its builds to take.
     '--allow-fs-read=/etc/alpine-release',
   ]

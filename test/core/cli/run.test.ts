@@ -98,6 +98,21 @@ describe('sluice run', () => {
     expect(gateway.stderr).toBe('')
   })
 
+  it('begins anew with the flag that scripts inside the gateway need, as the same process', async () => {
+    const inline = CONFIG.replace(
+      'upstream: demo }',
+      `upstream: demo, pipeline: [script: { sandbox: inline, on: response, code: "res.headers['x-a'] = '1'" }] }`,
+    )
+    const gateway = await start(inline, ['--json'])
+    const [line] = await gateway.until('stdout', /.*\n/)
+    const { url, pid } = JSON.parse(line) as { url: string; pid: number }
+    expect(pid).toBe(gateway.child.pid)
+    expect((await chat(url, false)).headers.get('x-a')).toBe('1')
+    gateway.child.kill('SIGINT')
+    expect(await gateway.exit).toBe(0)
+    expect(gateway.stderr).toBe('')
+  })
+
   it('says it as one line of JSON', async () => {
     const gateway = await start(CONFIG, ['--json'])
     const [line] = await gateway.until('stdout', /.*\n/)
