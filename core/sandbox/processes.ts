@@ -68,12 +68,16 @@ export class ScriptProcesses {
     const text = JSON.stringify(program)
     for (const worker of [this.#active, this.#spare]) worker?.send(FRAME.load, 0, subject, text)
     this.#fill()
+    // The workers keep no process alive, and this may be all that it waits for.
+    const waiting = setInterval(() => undefined, SILENCE_MS)
     try {
       await loaded.ready.promise
       return subject
     } catch (cause) {
       this.forget(subject)
       throw cause
+    } finally {
+      clearInterval(waiting)
     }
   }
 
@@ -90,7 +94,8 @@ export class ScriptProcesses {
       const call: Call = { id: this.#nextId(), subject, text, resolve, reject, resent: 0 }
       this.#calls.set(call.id, call)
       this.#active?.send(FRAME.call, call.id, subject, text)
-      this.#watching ??= setTimeout(() => this.#watch(), SILENCE_MS).unref()
+      // Keeps the process alive, too, which the workers do not.
+      this.#watching ??= setTimeout(() => this.#watch(), SILENCE_MS)
     })
   }
 
@@ -220,7 +225,7 @@ export class ScriptProcesses {
       this.#watching = undefined
       if (this.#progress === before && this.#calls.size > 0) void this.#active?.kill()
       else if (this.#calls.size > 0) this.#watch()
-    }, longest + SILENCE_MS).unref()
+    }, longest + SILENCE_MS)
   }
 
   #nextId(): number {

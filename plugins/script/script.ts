@@ -180,7 +180,7 @@ function readParts(options: Options): readonly Part[] {
   const parts: Part[] = []
   const isUp = options.on !== 'request'
   if (program.mentions(isUp ? 'req.body' : 'body')) parts.push('request.body')
-  if (program.mentions('model')) parts.push('request.model')
+  if (program.mentions(isUp ? 'req.model' : 'model')) parts.push('request.model')
   if (options.on === 'response' && program.mentions('body')) parts.push('response.body')
   if (isUp && program.mentions('usage')) parts.push('usage')
   return parts
