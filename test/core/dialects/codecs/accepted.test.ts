@@ -35,6 +35,10 @@ const targets = (Object.keys(MODELS) as LlmDialect[]).flatMap((target) =>
   MODELS[target].map((model) => ({ target, model })),
 )
 
+it.skipIf(hasRecordings)('the recordings are not there, so none is shown to a provider', () => {
+  expect(hasRecordings).toBe(false)
+})
+
 describe.skipIf(!hasRecordings).each(targets)('$model behind $target', ({ target, model }) => {
   const all = recordings().filter(({ dialect }) => dialect !== target)
 
