@@ -62,13 +62,15 @@ export function transformed(
 /** The patch for an event or message; undefined where it goes on as it is. */
 export function patchOf(
   { transforms, filter }: Transforms,
-  { json, texts }: { readonly json: Json | undefined; readonly texts: readonly Text[] },
+  shown: { readonly json: Json | undefined; readonly texts: readonly Text[] },
   exchange: ExchangeView,
 ): { deny: Denial } | { json?: Json; texts?: readonly (NewText | null)[] } | undefined {
+  const { json } = shown
   const { document, deny } = transformed(transforms, json, exchange)
   if (deny) return { deny }
-  // With the texts of the event as it came; what a rule has taken out of it is not put back.
-  const redacted = filter?.redact(texts)
+  // With the texts of the event as it came; what a rule has taken out of it is not put back. Who does not look at them
+  // pays nothing for them.
+  const redacted = filter?.redact(shown.texts)
   const isChanged = document !== undefined && document !== json
   if (!isChanged && redacted === undefined) return undefined
   return { ...(isChanged && { json: document }), ...(redacted && { texts: redacted }) }
