@@ -1,4 +1,4 @@
-import type { ExchangeView, RequestPatch } from '#core/sdk.ts'
+import { type ExchangeView, GatewayError, type RequestPatch } from '#core/sdk.ts'
 import { accessOf, type Rbac } from './access.ts'
 import { type Credential, readCredential } from './credentials.ts'
 import type { Failures } from './failures.ts'
@@ -55,11 +55,23 @@ export class Gate {
       this.#options.tell.blocked(exchange, false)
       return blocked(waitMs)
     }
-    const verdict = this.#ask(credential, now, 0)
-    if (verdict instanceof Promise) {
-      return verdict.then((late) => this.#decide(exchange, credential, late))
+    let verdict: Verdict | Promise<Verdict>
+    try {
+      verdict = this.#ask(credential, now, 0)
+    } catch (cause) {
+      return this.#giveUp(exchange, cause)
     }
-    return this.#decide(exchange, credential, verdict)
+    if (!(verdict instanceof Promise)) return this.#decide(exchange, credential, verdict)
+    return verdict.then(
+      (late) => this.#decide(exchange, credential, late),
+      (cause: unknown) => this.#giveUp(exchange, cause),
+    )
+  }
+
+  /** Whoever must be asked cannot be: nobody is let in, and operators are told. */
+  #giveUp(exchange: ExchangeView, cause: unknown): never {
+    if (cause instanceof GatewayError) this.#options.tell.refused(exchange, 'unavailable')
+    throw cause
   }
 
   /** Asks the methods from `at` on, until one knows the credential. */

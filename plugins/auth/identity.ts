@@ -36,6 +36,7 @@ export type Reason =
   | 'expired'
   | 'invalid'
   | 'blocked'
+  | 'unavailable'
 
 /** A credential that one of the methods knows to be wrong, so that no other is asked. */
 export interface Rejection {

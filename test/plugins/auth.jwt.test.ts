@@ -321,6 +321,7 @@ describe('the keys of an issuer', () => {
     expect(await statusOf(tested, 'a')).toBe(503)
     expect(await statusOf(tested, 'a')).toBe(503)
     expect(issuer.asked).toHaveLength(1)
+    expect(tested.metric('auth_requests_total', { method: '', result: 'unavailable' })).toBe(2)
     expect(tested.log.map(({ message }) => message)).toEqual(['keys of an issuer not read'])
   })
 
