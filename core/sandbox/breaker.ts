@@ -44,8 +44,9 @@ export class Breaker {
     this.#onChange(false)
   }
 
-  failed(): void {
-    this.#failures++
+  /** `weight` is how many failures it counts as. */
+  failed(weight = 1): void {
+    this.#failures += weight
     const isFirst = this.#offSince === undefined
     if (isFirst && this.#failures < this.#limits.failures) return
     // A call from before it was switched off says nothing new.

@@ -17,11 +17,13 @@ export class CellError extends Error {
   override readonly name = 'CellError'
   readonly kind: CellFailure['kind']
   readonly trace: string
+  readonly tookProcess: boolean
 
-  constructor({ kind, message, trace }: CellFailure) {
+  constructor({ kind, message, trace, tookProcess = false }: CellFailure) {
     super(message)
     this.kind = kind
     this.trace = trace
+    this.tookProcess = tookProcess
   }
 }
 
@@ -31,6 +33,8 @@ export interface CellFailure {
   readonly message: string
   /** Where the script was, as V8 tells it. */
   readonly trace: string
+  /** True where its process had to be ended for it. */
+  readonly tookProcess?: boolean
 }
 
 const MEGABYTE = 1024 ** 2

@@ -8,7 +8,7 @@ const PATIENCE_MS = 5
 /** Calls that may wait for the isolates of one script. */
 const MAX_WAITING = 10_000
 /** How much a script may work on after its time until it counts as one that cannot be stopped. Milliseconds of CPU. */
-const GRACE_MS = 15
+const GRACE_MS = 30
 /** How many times its time a call may take by the clock, once others have kept it from a processor. */
 const PATIENCE = 4
 

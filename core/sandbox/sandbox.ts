@@ -17,6 +17,9 @@ const LINE_LENGTH = 1_000
 const MAX_WRITES = 16
 const VALUE_LENGTH = 65_536
 
+/** Failures that a call counts as for which a process had to be ended: others may have waited for the next one. */
+const PROCESS_WEIGHT = 5
+
 /** How the calls of scripts ended, as metrics have it. */
 export type ScriptOutcome = 'ok' | 'failed' | 'timeout' | 'memory' | 'off'
 
@@ -197,8 +200,8 @@ class LiveScript implements OpenScript {
 
   #broken(cause: unknown): StepFailure {
     if (!(cause instanceof CellError)) return new StepFailure('SCRIPT_FAILED', String(cause))
-    const { kind, trace, message } = cause
-    this.#breaker.failed()
+    const { kind, trace, message, tookProcess } = cause
+    this.#breaker.failed(tookProcess ? PROCESS_WEIGHT : 1)
     const isLate = kind === 'timeout' || kind === 'starved'
     this.#listener.called(isLate ? 'timeout' : kind === 'memory' ? 'memory' : 'failed')
     const place = this.#placeOf(trace)

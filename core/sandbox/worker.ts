@@ -91,7 +91,7 @@ function sweep(): void {
 function lost(one: CellCall | undefined, kind: CellFailure['kind'] = 'timeout'): void {
   writer.flush()
   const message = kind === 'memory' ? 'it ran out of memory' : 'it ran out of time'
-  const failure: CellFailure = { kind, message, trace: '' }
+  const failure: CellFailure = { kind, message, trace: '', tookProcess: true }
   const id = (one as Call | undefined)?.id ?? 0
   writeSync(1, encodeFrame(FRAME.lost, id, 0, JSON.stringify(failure)))
   process.kill(process.pid, 'SIGKILL')

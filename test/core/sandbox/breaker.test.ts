@@ -27,6 +27,12 @@ it('is switched off by so many failures in a row, and no fewer', () => {
   expect(switched).toEqual([true])
 })
 
+it('is switched off sooner by failures that weigh more', () => {
+  const { breaker } = made(5)
+  breaker.failed(5)
+  expect(breaker.admits()).toBe(false)
+})
+
 it('lets one call through after the pause, which decides', () => {
   const { breaker, clock, switched, fail } = made()
   fail(3)

@@ -61,7 +61,7 @@ describe('the processes of scripts', () => {
     const started = performance.now()
     const outcome = processes.run(stuck, call()).catch((cause: unknown) => cause)
     const others = Array.from({ length: 8 }, (_, n) => said(slow, n))
-    expect(await outcome).toMatchObject({ name: 'CellError', kind: 'timeout' })
+    expect(await outcome).toMatchObject({ name: 'CellError', kind: 'timeout', tookProcess: true })
     expect(performance.now() - started).toBeLessThan(2_000)
     expect(await Promise.all(others)).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
     expect(processes.pids).not.toContain(pid)
