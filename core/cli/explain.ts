@@ -5,6 +5,8 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { loadConfig } from '../config/load.ts'
 import { formatProblem } from '../config/problems.ts'
+import type { Consumer } from '../exchange.ts'
+import { isObject, jsonOf } from '../kit/json.ts'
 import { catalog } from './catalog.ts'
 import { type Command, UsageError } from './command.ts'
 import { explainRequest } from './explain/decide.ts'
@@ -15,13 +17,14 @@ import type { DescribedRequest } from './explain/request.ts'
 export const explain: Command = {
   summary: 'Tells what a config does with a request, and which line makes it so.',
   usage: `usage: sluice explain [FILE] METHOD PATH|URL [-H 'name: value']… [-d BODY|@FILE]
-                      [--websocket] [--ip ADDRESS] [--route ID] [--json]
+                      [--websocket] [--ip ADDRESS] [--consumer WHO] [--route ID] [--json]
 
   FILE           the config; default ./gateway.yaml
   -H, --header   a header field of the request; may be repeated
   -d, --data     its body, taken for JSON unless a content-type is given; @FILE reads one
   --websocket    it asks for a WebSocket
   --ip           the client's address; default 127.0.0.1
+  --consumer     who asks, in the place of auth: an id, or JSON such as '{"id":"ada","team":"research"}'
   --route        explains this route, whether it matches or not
   --json         the same as data
 
@@ -37,6 +40,7 @@ Exit code 0: explained; 1: the config cannot be loaded.`,
         data: { type: 'string', short: 'd' },
         websocket: { type: 'boolean', default: false },
         ip: { type: 'string', default: '127.0.0.1' },
+        consumer: { type: 'string' },
         route: { type: 'string' },
         json: { type: 'boolean', default: false },
       },
@@ -52,6 +56,7 @@ Exit code 0: explained; 1: the config cannot be loaded.`,
       body: await bodyOf(values.data, terminal.cwd),
       ip: values.ip,
       isWebSocket: values.websocket,
+      consumer: consumerOf(values.consumer),
     }
     const { config, problems } = await loadConfig(file, {
       env: terminal.env,
@@ -101,6 +106,14 @@ function headerOf(text: string): [string, string] {
   const field = /^([A-Za-z0-9!#$%&'*+.^_`|~-]+):\s*(.*?)\s*$/.exec(text)
   if (field === null) throw new UsageError(`-H takes 'name: value', got ${JSON.stringify(text)}`)
   return [field[1]!, field[2]!]
+}
+
+function consumerOf(text: string | undefined): Consumer | undefined {
+  if (text === undefined) return undefined
+  if (!text.startsWith('{')) return { id: text, roles: [], permissions: [] }
+  const consumer = jsonOf(text)
+  if (isObject(consumer) && typeof consumer['id'] === 'string') return consumer as Consumer
+  throw new UsageError(`--consumer takes an id, or a map with an id in JSON, got ${text}`)
 }
 
 async function bodyOf(text: string | undefined, cwd: string): Promise<Buffer | undefined> {

@@ -4,6 +4,7 @@ import { formatPosition } from '../../config/problems.ts'
 import { SECRET_NAME } from '../../config/validate.ts'
 import { DIALECTS } from '../../dialects/index.ts'
 import { GatewayError } from '../../errors.ts'
+import type { Consumer } from '../../exchange.ts'
 import { assertAnswered, compileChain } from '../../kernel/chain.ts'
 import type { LiveUpstream } from '../../kernel/ask.ts'
 import { createDeliver } from '../../kernel/deliver.ts'
@@ -51,7 +52,8 @@ export async function explainRequest(
   const request = requestOf(req, described.body)
   const world = await openOfflineWorld(config, options.cwd)
   try {
-    const walk = await walkRoute(config, found, req, world, mask, options.now)
+    const { consumer } = described
+    const walk = await walkRoute(config, found, req, world, mask, options.now, consumer)
     return { request, routes, route: found.id, ...walk }
   } finally {
     await world.close()
@@ -68,10 +70,12 @@ async function walkRoute(
   world: OfflineWorld,
   mask: Mask,
   now: number,
+  consumer: Consumer | undefined,
 ): Promise<Walk> {
   const records = await openSteps(route, world)
   const enabled = [...records.values()]
   const exchange = liveExchange(req, route.id, config.env, now)
+  exchange.consumer = consumer
   let rule: TracedExpression | undefined
   let upstream: UpstreamAnswer | undefined
   const upstreams = liveUpstreams(config, (name, { method, model }, urls) => {
@@ -82,7 +86,7 @@ async function walkRoute(
     rule = traced('upstream', route.upstream!, scope, mask)
   })
   const plan = planRoute(route, enabled, goesByModel(route, config))
-  const steps = enabled.map((record) => recordingStep(record, mask))
+  const steps = enabled.map((record) => recordingStep(record, mask, consumer !== undefined))
   const chain = compileChain(steps, {
     bodyAt: plan.bodyAt,
     readBody: (one) => readJsonBody(one, route.bodyBytes, config.server.limits.jsonDepth),

@@ -29,9 +29,13 @@ export interface StepRecord {
 /** Replaces a secret wherever it would be printed. */
 export type Mask = (value: Json) => Json
 
-/** A step that runs its request hook only, and writes down what happens. */
-export function recordingStep(record: StepRecord, mask: Mask): LiveStep {
+/**
+ * A step that runs its request hook only, and writes down what happens. Where the consumer is given, the steps that
+ * would establish one are passed by.
+ */
+export function recordingStep(record: StepRecord, mask: Mask, isKnown: boolean): LiveStep {
   const { config, hooks } = record
+  const isPassedBy = isKnown && config.plugin.provides?.includes('consumer') === true
   return {
     config: config.when === undefined ? config : { ...config, when: recordWhen(record, mask) },
     // A broken step is told of by the record.
@@ -39,6 +43,10 @@ export function recordingStep(record: StepRecord, mask: Mask): LiveStep {
     hooks: {
       async request(exchange) {
         record.wasReached = true
+        if (isPassedBy) {
+          record.notes = ['passed by: the consumer is given']
+          return undefined
+        }
         record.expressions = expressionsOf(config, exchange, mask)
         try {
           // Before the step has changed anything of it.

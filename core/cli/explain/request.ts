@@ -1,7 +1,7 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Config } from '../../config/model.ts'
-import type { Headers } from '../../exchange.ts'
+import type { Consumer, Headers } from '../../exchange.ts'
 import { LiveExchange, LiveRequest, LiveResponse } from '../../kernel/exchange.ts'
 import { normalisePath } from '../../kernel/normalise.ts'
 
@@ -14,6 +14,8 @@ export interface DescribedRequest {
   readonly body: Buffer | undefined
   readonly ip: string
   readonly isWebSocket: boolean
+  /** Who asks: takes the place of what the steps that identify callers would find out. */
+  readonly consumer?: Consumer | undefined
 }
 
 /** Makes the request that the listener would hand on. Throws BAD_REQUEST where the target would be refused. */

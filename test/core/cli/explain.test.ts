@@ -57,6 +57,9 @@ describe('sluice explain', () => {
     expect(await refused('FETCH', '/')).toBe(
       'sluice explain: expected a method such as POST, got "FETCH"',
     )
+    expect(await refused('GET', '/', '--consumer', '{}')).toBe(
+      'sluice explain: --consumer takes an id, or a map with an id in JSON, got {}',
+    )
     expect(await refused('GET', '/', '-H', 'x')).toBe(
       `sluice explain: -H takes 'name: value', got "x"`,
     )
