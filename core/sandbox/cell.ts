@@ -37,6 +37,9 @@ export interface CellFailure {
   readonly tookProcess?: boolean
 }
 
+/** How many times its time a call may take by the clock, once others have kept it from a processor. */
+export const PATIENCE = 4
+
 const MEGABYTE = 1024 ** 2
 /** The least memory that isolated-vm takes. */
 const LEAST_MEGABYTES = 8
@@ -174,24 +177,32 @@ export class Cell {
       return (await this.#run.apply(undefined, [again], options)) as string
     } catch (cause) {
       const error = cellError(cause)
-      if (error.kind !== 'timeout' || this.#isolate.isDisposed) throw error
       // Counted once its thread has let go of it; until then, isolated-vm tells the time by the clock.
-      await delay(SETTLE_MS)
-      const usedMs = Number(this.#isolate.cpuTime - before) / 1e6
-      const { message, trace } = error
-      throw usedMs < this.#timeout * STARVED
-        ? new CellError({ kind: 'starved', message, trace })
-        : error
+      if (error.kind === 'timeout') await delay(SETTLE_MS)
+      throw this.#judged(error, before)
     }
   }
 
-  /** Runs one call on this thread, which waits for it. Throws a CellError. */
-  runHere(text: string): string {
+  /** Runs one call on this thread, which waits for it. Throws a CellError, as `run` rejects. */
+  runHere(text: string, patience: number): string {
+    const before = this.#isolate.cpuTime
     try {
-      return this.#run.applySync(undefined, [text], { timeout: this.#timeout }) as string
+      return this.#run.applySync(undefined, [text], {
+        timeout: this.#timeout * patience,
+      }) as string
     } catch (cause) {
-      throw cellError(cause)
+      throw this.#judged(cellError(cause), before)
     }
+  }
+
+  /** Says of a call that ran out of time whether it had it. */
+  #judged(error: CellError, before: bigint): CellError {
+    if (error.kind !== 'timeout' || this.#isolate.isDisposed) return error
+    const usedMs = Number(this.#isolate.cpuTime - before) / 1e6
+    const { message, trace } = error
+    return usedMs < this.#timeout * STARVED
+      ? new CellError({ kind: 'starved', message, trace })
+      : error
   }
 
   dispose(): void {

@@ -1,4 +1,4 @@
-import { Cell, CellError, type CellFailure } from './cell.ts'
+import { Cell, CellError, type CellFailure, PATIENCE } from './cell.ts'
 import type { AnyProgram } from './program.ts'
 
 /** Isolates of one script: one for calls that come after another, more where they wait for each other. */
@@ -9,8 +9,6 @@ const PATIENCE_MS = 5
 const MAX_WAITING = 10_000
 /** How much a script may work on after its time until it counts as one that cannot be stopped. Milliseconds of CPU. */
 const GRACE_MS = 30
-/** How many times its time a call may take by the clock, once others have kept it from a processor. */
-const PATIENCE = 4
 
 /** A call, and how to answer it. */
 export interface CellCall {

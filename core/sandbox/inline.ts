@@ -1,5 +1,5 @@
 import { isObject } from '../kit/json.ts'
-import { Cell, CellError } from './cell.ts'
+import { Cell, CellError, PATIENCE } from './cell.ts'
 import type { Program } from './program.ts'
 
 /** What isolated-vm asks for of the process that it is loaded into. */
@@ -37,14 +37,16 @@ export class InlineScript {
   }
 
   /** No promise, unless an isolate has to be made after a failure. Throws or rejects with a CellError. */
-  run(text: string): string | Promise<string> {
+  run(text: string, patience = 1): string | Promise<string> {
     const cell = this.#cell
-    if (cell === undefined) return this.#again().then(() => this.run(text))
+    if (cell === undefined) return this.#again().then(() => this.run(text, patience))
     try {
-      return cell.runHere(text)
+      return cell.runHere(text, patience)
     } catch (cause) {
       this.#cell = undefined
       cell.dispose()
+      const isStarved = cause instanceof CellError && cause.kind === 'starved' && patience === 1
+      if (isStarved) return this.run(text, PATIENCE)
       void this.#again().catch(() => undefined)
       throw cause
     }
