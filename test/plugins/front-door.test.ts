@@ -218,8 +218,6 @@ describe('in a running gateway', () => {
     expect(await answer.json()).toMatchObject({ id: 'x', gateway: { upstream: 'chat' } })
     expect(JSON.parse(seen[0]!.body)).toEqual(CHAT)
     expect(seen[0]!.headers['x-custom']).toBe('value')
-    expect(gateway.warnings.map(({ message }) => message)).toContain(
-      'filterContent has no patterns, so it filters nothing',
-    )
+    expect(gateway.warnings).toEqual([])
   })
 })

@@ -41,9 +41,11 @@ describe('personal data in a text', () => {
 
   it('takes linear time, whatever the text', () => {
     for (const unit of ['a', '1', '+1 ', '1-', 'a@', 'A1B2', '-----BEGIN ', 'eyJa.', 'sk-', '(']) {
-      const started = performance.now()
+      // Of this process alone: a busy machine takes its time, and a quadratic pattern takes minutes.
+      const before = process.cpuUsage()
       scrub(unit.repeat(40_000))
-      expect([unit, performance.now() - started < 1_000]).toEqual([unit, true])
+      const { user } = process.cpuUsage(before)
+      expect([unit, user < 3_000_000]).toEqual([unit, true])
     }
   })
 

@@ -2,6 +2,7 @@ import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { verifyJournal } from '#core/store/chain.ts'
 import { openStore } from '#core/store/open.ts'
 import type { Store } from '#core/store/store.ts'
 import { Clock } from './contract/store.ts'
@@ -124,12 +125,18 @@ describe('opening a file', () => {
     await before.ledger.append('usage', { n: 1 })
     await before.close()
     const db = new DatabaseSync(path)
-    db.exec('DROP TABLE message; PRAGMA user_version = 1')
+    db.exec(`DROP TABLE message;
+      ALTER TABLE ledger DROP COLUMN hash; ALTER TABLE journal DROP COLUMN hash;
+      ALTER TABLE journal DROP COLUMN anchor; ALTER TABLE journal DROP COLUMN anchor_hash;
+      PRAGMA user_version = 1`)
     db.close()
     const store = await openStore(`sqlite:${path}`, clock)
     onTestFinished(() => store.close())
     await store.channel('a').publish('works')
     expect(await store.ledger.read('usage', { limit: 1 })).toMatchObject([{ row: { n: 1 } }])
+    // Rows of before have no hash; the chain begins behind them.
+    await store.ledger.append('usage', { n: 2 })
+    expect(await verifyJournal(store.ledger, 'usage')).toMatchObject({ rows: 1, faults: [] })
   })
 
   test('refuses a file that a newer Sluice has written', async () => {
@@ -139,7 +146,7 @@ describe('opening a file', () => {
     db.exec('PRAGMA user_version = 7')
     db.close()
     await expect(open(`sqlite:${path}`)).rejects.toThrow(
-      /schema version 7, written by a newer Sluice; this one knows up to 2/,
+      /schema version 7, written by a newer Sluice; this one knows up to 3/,
     )
   })
 
