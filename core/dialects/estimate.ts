@@ -9,6 +9,32 @@ export interface EstimateRequest {
   readonly body: Json | undefined
 }
 
+/** Options of steps that reserve what a request may cost. */
+export const ESTIMATE_OPTIONS = {
+  maxOutput: {
+    type: 'integer',
+    minimum: 1,
+    maximum: 10_000_000,
+    default: 4_096,
+    description:
+      'Output tokens to reserve for one answer where the request sets no bound of its own.',
+  },
+  boundOutput: {
+    type: 'boolean',
+    default: false,
+    description:
+      'Sets `maxOutput` in requests without a bound, so that no answer takes more than was reserved.',
+  },
+  bytesPerToken: {
+    type: 'number',
+    minimum: 1,
+    maximum: 8,
+    default: 2,
+    description:
+      'Bytes of a prompt to reserve one token for. 1 is safe for any text, 2 for ordinary text.',
+  },
+} as const
+
 /** What an estimate goes by. */
 export interface EstimateOptions {
   /**

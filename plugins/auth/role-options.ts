@@ -1,3 +1,4 @@
+import { ESTIMATE_OPTIONS } from '#core/dialects/estimate.ts'
 import type { Json } from '#core/sdk.ts'
 import { NAMES, NO_NAMES } from './grant-options.ts'
 
@@ -91,28 +92,7 @@ export const QUOTAS = {
       default: 'strict',
       description: '`strict` refuses what would go over; `soft` lets it pass and tells.',
     },
-    maxOutput: {
-      type: 'integer',
-      minimum: 1,
-      maximum: 10_000_000,
-      default: 4_096,
-      description:
-        'Output tokens to reserve for one answer where the request sets no bound of its own.',
-    },
-    boundOutput: {
-      type: 'boolean',
-      default: false,
-      description:
-        'Sets `maxOutput` in requests without a bound, so that no answer takes more than was reserved.',
-    },
-    bytesPerToken: {
-      type: 'number',
-      minimum: 1,
-      maximum: 8,
-      default: 2,
-      description:
-        'Bytes of a prompt to reserve one token for. 1 is safe for any text, 2 for ordinary text.',
-    },
+    ...ESTIMATE_OPTIONS,
     onStoreError: {
       type: 'string',
       enum: ['closed', 'open'],

@@ -1,3 +1,4 @@
+import { ESTIMATE_OPTIONS } from '#core/dialects/estimate.ts'
 import { duration, expression, type Infer, type Json } from '#core/sdk.ts'
 
 const STRATEGY = {
@@ -116,28 +117,7 @@ export const OPTIONS = {
         'Steps with the same scope count together. By default each counts for itself, and so does an override of it.',
       examples: ['all-models'],
     },
-    maxOutput: {
-      type: 'integer',
-      minimum: 1,
-      maximum: 10_000_000,
-      default: 4_096,
-      description:
-        'Output tokens to reserve for one answer where the request sets no bound of its own.',
-    },
-    boundOutput: {
-      type: 'boolean',
-      default: false,
-      description:
-        'Sets `maxOutput` in requests without a bound, so that no answer takes more than was reserved.',
-    },
-    bytesPerToken: {
-      type: 'number',
-      minimum: 1,
-      maximum: 8,
-      default: 2,
-      description:
-        'Bytes of a prompt to reserve one token for. 1 is safe for any text, 2 for ordinary text.',
-    },
+    ...ESTIMATE_OPTIONS,
     onStoreError: {
       type: 'string',
       enum: ['local', 'open', 'closed'],

@@ -3,13 +3,11 @@ import type { Crossing } from '../hub/codec.ts'
 import { nativeFields } from '../hub/conversation.ts'
 import { json } from '../hub/fields.ts'
 import type { CustomTool, FunctionTool, HubRequest, Tool, ToolChoice } from '../hub/request.ts'
+import { schemaAsTool } from '../hub/schema-tool.ts'
 import type { Turn } from '../hub/turns.ts'
 import { ANTHROPIC_NAMES, encodeCacheControl } from './anthropic-blocks.ts'
 
 const DIALECT = 'anthropic'
-
-/** The forced tool that stands for a JSON schema, unless the client has one of that name. */
-const SCHEMA_TOOL = 'json'
 
 const ANY_INPUT = { type: 'object', properties: {} } as const
 const TEXT_INPUT = {
@@ -132,23 +130,12 @@ function choiceOf(choice: ToolChoice | undefined, { names, report, request }: Cr
 /** Beside other tools the model must call one: theirs, or the one that is its answer. */
 function withSchemaTool(
   tools: readonly JsonObject[],
-  { origins, output }: HubRequest,
+  request: HubRequest,
   crossing: Crossing,
 ): JsonObject {
-  const field = origins.output ?? 'output'
-  const schema = output?.type === 'jsonSchema' ? output.schema : {}
-  if (schema['type'] !== undefined && schema['type'] !== 'object') {
-    crossing.report.note('refused', field, 'the model answers in objects only')
-  }
-  crossing.report.note('emulated', field, 'the schema is told as a tool that the model must call')
-  const isTaken = tools.some(({ name }) => name === SCHEMA_TOOL)
-  const name = isTaken ? `${SCHEMA_TOOL}_answer` : SCHEMA_TOOL
-  crossing.schemaTool = name
-  const tool = {
-    name,
-    description: 'Respond with a JSON object.',
-    input_schema: { type: 'object', ...schema },
-  }
+  const taken = tools.map(({ name }) => name)
+  const { name, description, parameters } = schemaAsTool(taken, request, crossing)
+  const tool = { name, description, input_schema: parameters }
   const choice = tools.length === 0 ? { type: 'tool', name } : { type: 'any' }
   return {
     tools: [...tools, tool],

@@ -3,6 +3,7 @@ import type { Crossing, Destination } from '../hub/codec.ts'
 import { json } from '../hub/fields.ts'
 import { functionsOf, type TargetFunction } from '../hub/functions.ts'
 import { judgeRequest } from '../hub/report.ts'
+import { schemaAsTool } from '../hub/schema-tool.ts'
 import type { HubRequest } from '../hub/request.ts'
 import { alternatingTurns, type Turn } from '../hub/turns.ts'
 import { structuredSchema } from './anthropic-schema.ts'
@@ -152,9 +153,6 @@ function encodeOutput(request: HubRequest, crossing: Crossing): JsonObject | und
   return { textFormat: { type: 'json_schema', structure: { jsonSchema } } }
 }
 
-/** The forced tool that stands for a JSON schema, unless the client has one of that name. */
-const SCHEMA_TOOL = 'json'
-
 function encodeTools(
   request: HubRequest,
   turns: readonly Turn[],
@@ -210,21 +208,12 @@ function encodeChoice({ origins, toolChoice }: HubRequest, { names, report }: Cr
 
 function withSchemaTool(
   functions: readonly TargetFunction[],
-  { origins, output }: HubRequest,
+  request: HubRequest,
   crossing: Crossing,
 ): JsonObject {
-  const field = origins.output ?? 'output'
-  const schema = output?.type === 'jsonSchema' ? output.schema : {}
-  if (schema['type'] !== undefined && schema['type'] !== 'object') {
-    crossing.report.note('refused', field, 'the model answers in objects only')
-  }
-  crossing.report.note('emulated', field, 'the schema is told as a tool that the model must call')
-  const isTaken = functions.some(({ name }) => name === SCHEMA_TOOL)
-  const name = isTaken ? `${SCHEMA_TOOL}_answer` : SCHEMA_TOOL
-  crossing.schemaTool = name
-  const parameters = { type: 'object', ...schema }
-  const own: TargetFunction = { name, description: 'Respond with a JSON object.', parameters }
-  const toolChoice = functions.length === 0 ? { tool: { name } } : { any: {} }
+  const taken = functions.map(({ name }) => name)
+  const own: TargetFunction = schemaAsTool(taken, request, crossing)
+  const toolChoice = functions.length === 0 ? { tool: { name: own.name } } : { any: {} }
   return { tools: writeTools([...functions, own]), toolChoice }
 }
 

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../../kit/json.ts'
+import type { JsonObject } from '../../kit/json.ts'
 import type { Crossing } from '../hub/codec.ts'
 import { type Part, textOf, type ToolCallPart } from '../hub/conversation.ts'
 import { budgetOf, effortOf } from '../hub/efforts.ts'
@@ -8,6 +8,7 @@ import { judgeRequest } from '../hub/report.ts'
 import type { HubRequest } from '../hub/request.ts'
 import type { Turn } from '../hub/turns.ts'
 import {
+  contentOf,
   documentText,
   plain,
   resultText,
@@ -58,17 +59,9 @@ function encodeTurn(turn: Turn, crossing: Crossing): JsonObject[] {
     tool_call_id: result.callId,
     content: resultText(result, path, crossing),
   }))
-  if (spoken.length > 0) messages.push({ role, content: encodeContent(spoken, path, crossing) })
+  if (spoken.length > 0)
+    messages.push({ role, content: contentOf(spoken, path, crossing, encodeBlock) })
   return messages
-}
-
-function encodeContent(parts: readonly Part[], path: string, crossing: Crossing): Json {
-  const only = parts[0]
-  if (parts.length === 1 && only?.type === 'text') return plain(only, path, crossing).text
-  return parts.flatMap((part): JsonObject[] => {
-    const block = encodeBlock(part, path, crossing)
-    return block === undefined ? [] : [block]
-  })
 }
 
 function encodeBlock(part: Part, path: string, crossing: Crossing): JsonObject | undefined {

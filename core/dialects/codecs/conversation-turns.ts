@@ -1,3 +1,4 @@
+import type { Json, JsonObject } from '../../kit/json.ts'
 import type { Crossing } from '../hub/codec.ts'
 import {
   type DocumentPart,
@@ -87,4 +88,16 @@ export function documentText(
     return Buffer.from(source.data, 'base64').toString('utf8')
   } else report.note('refused', path, `the target takes no documents of type ${source.mediaType}`)
   return undefined
+}
+
+/** What is said: a lone text as it is, else the blocks that `encode` makes of the parts. */
+export function contentOf(
+  parts: readonly Part[],
+  path: string,
+  crossing: Crossing,
+  encode: (part: Part, path: string, crossing: Crossing) => JsonObject | undefined,
+): Json {
+  const only = parts[0]
+  if (parts.length === 1 && only?.type === 'text') return plain(only, path, crossing).text
+  return parts.flatMap((part) => encode(part, path, crossing) ?? [])
 }

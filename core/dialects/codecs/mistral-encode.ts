@@ -16,6 +16,7 @@ import { judgeRequest } from '../hub/report.ts'
 import type { HubRequest } from '../hub/request.ts'
 import type { Turn } from '../hub/turns.ts'
 import {
+  contentOf,
   plain,
   resultText,
   splitAssistantTurn,
@@ -77,16 +78,10 @@ function encodeUser(turn: Turn, crossing: Crossing): JsonObject[] {
     crossing.report.note('emulated', turn.path, reason)
     messages.push({ role: 'assistant', content: BRIDGE })
   }
-  return [...messages, { role: 'user', content: encodeContent(spoken, turn.path, crossing) }]
-}
-
-function encodeContent(parts: readonly Part[], path: string, crossing: Crossing): Json {
-  const only = parts[0]
-  if (parts.length === 1 && only?.type === 'text') return plain(only, path, crossing).text
-  return parts.flatMap((part): JsonObject[] => {
-    const chunk = encodeChunk(part, path, crossing)
-    return chunk === undefined ? [] : [chunk]
-  })
+  return [
+    ...messages,
+    { role: 'user', content: contentOf(spoken, turn.path, crossing, encodeChunk) },
+  ]
 }
 
 function encodeChunk(part: Part, path: string, crossing: Crossing): JsonObject | undefined {
