@@ -10,6 +10,8 @@ interface Kind {
   readonly realLength?: (match: string) => number
   /** How many characters at its beginning only say what follows. */
   readonly lead?: number
+  /** A character that stands behind the first 1 to `most` ones of every match, all of which `before` fits. */
+  readonly mark?: { readonly char: string; readonly before: RegExp; readonly most: number }
 }
 
 const KINDS: readonly Kind[] = [
@@ -31,6 +33,8 @@ const KINDS: readonly Kind[] = [
   {
     label: '[email]',
     pattern: '[\\w.%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\\.[A-Za-z0-9-]{1,63}){1,8}',
+    // Looked for from the left, each letter of a long word would be the beginning of 64 vain tries.
+    mark: { char: '@', before: /[\w.%+-]/, most: 64 },
   },
   {
     label: '[iban]',
@@ -68,20 +72,19 @@ export function scrub(text: string): string {
   return TRACES.test(text) ? redactor.redactAll(text) : text
 }
 
-function detectorOf({ pattern, label, realLength: proof, lead = 0 }: Kind): Detector {
-  const whole = new RegExp(pattern, 'g')
+function detectorOf(kind: Kind): Detector {
+  const { pattern, label, realLength: proof, lead = 0 } = kind
+  const next = kind.mark === undefined ? searchFor(pattern) : searchByMark(pattern, kind.mark)
   const open = new RegExp(`(?:${partialPattern(pattern)})$`, 'g')
   return {
     find(text, from) {
-      whole.lastIndex = from
-      for (let match = whole.exec(text); match !== null; match = whole.exec(text)) {
+      for (let match = next(text, from); match !== null; match = next(text, match.index + 1)) {
         const start = match.index
         const length = proof === undefined ? match[0].length : proof(match[0])
         if (length > 0) {
           return { from: start, start: start + lead, end: start + length, replacement: label }
         }
         // A real one may begin within what only looks like one.
-        whole.lastIndex = start + 1
       }
       return undefined
     },
@@ -89,6 +92,31 @@ function detectorOf({ pattern, label, realLength: proof, lead = 0 }: Kind): Dete
       open.lastIndex = from
       return open.exec(text)?.index ?? text.length
     },
+  }
+}
+
+type Search = (text: string, from: number) => RegExpExecArray | null
+
+function searchFor(pattern: string): Search {
+  const whole = new RegExp(pattern, 'g')
+  return (text, from) => {
+    whole.lastIndex = from
+    return whole.exec(text)
+  }
+}
+
+/** The same, from one mark to the next. */
+function searchByMark(pattern: string, { char, before, most }: NonNullable<Kind['mark']>): Search {
+  const here = new RegExp(pattern, 'y')
+  return (text, from) => {
+    for (let mark = text.indexOf(char, from); mark !== -1; mark = text.indexOf(char, mark + 1)) {
+      let start = mark
+      while (start > from && mark - start < most && before.test(text[start - 1]!)) start--
+      here.lastIndex = start
+      const match = start === mark ? null : here.exec(text)
+      if (match !== null) return match
+    }
+    return null
   }
 }
 
