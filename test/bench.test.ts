@@ -13,6 +13,7 @@ test('the benchmark runs every scenario, no request fails, and nothing stays beh
     'sluice, 12 steps',
     'sluice',
     'sluice, five',
+    'sluice, roadmap',
     'sluice',
     'sluice, auth',
     'sluice, and a quota',

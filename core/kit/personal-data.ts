@@ -69,7 +69,18 @@ const redactor = new Redactor(PERSONAL_DATA)
 
 /** Replaces personal data in a text by its kind: `[email]`. */
 export function scrub(text: string): string {
-  return TRACES.test(text) ? redactor.redactAll(text) : text
+  return hasTraces(text) ? redactor.redactAll(text) : text
+}
+
+/** The text that was looked at last: all detectors look at the same one. */
+let seen = ''
+let hadTraces = false
+
+function hasTraces(text: string): boolean {
+  if (text === seen) return hadTraces
+  seen = text
+  hadTraces = TRACES.test(text)
+  return hadTraces
 }
 
 function detectorOf(kind: Kind): Detector {
@@ -78,6 +89,7 @@ function detectorOf(kind: Kind): Detector {
   const open = new RegExp(`(?:${partialPattern(pattern)})$`, 'g')
   return {
     find(text, from) {
+      if (!hasTraces(text)) return undefined
       for (let match = next(text, from); match !== null; match = next(text, match.index + 1)) {
         const start = match.index
         const length = proof === undefined ? match[0].length : proof(match[0])
