@@ -36,7 +36,7 @@ export interface KeyStore {
   close(): Promise<void>
 }
 
-/** Reads all keys and starts to follow the journal. Rejects where the store cannot be read. */
+/** Reads all keys and starts to follow the journal. */
 export async function openKeyStore(options: KeyStoreOptions): Promise<KeyStore> {
   const { pepper, maxKeys, maxStale, rules, host, onChange } = options
   const digest = digestWith(pepper)
@@ -61,13 +61,9 @@ export async function openKeyStore(options: KeyStoreOptions): Promise<KeyStore> 
         .publish('changed')
         .catch((err: unknown) => host.log.warn('other nodes not told of a key', { err })),
   })
-  await directory.refresh()
-  if (directory.foreign > 0) {
-    const hint = 'apiKeys.pepper is another than when they were made'
-    host.log.warn('api keys are not accepted', { keys: directory.foreign, hint })
-  }
   let isFailing = false
   let isClosed = false
+  let foreign = 0
   async function refresh(): Promise<void> {
     if (isClosed) return
     try {
@@ -78,7 +74,14 @@ export async function openKeyStore(options: KeyStoreOptions): Promise<KeyStore> 
       if (!isFailing) host.log.error('api keys cannot be read', { err })
       isFailing = true
     }
+    if (directory.foreign > foreign) {
+      const hint = 'apiKeys.pepper is another than when they were made'
+      host.log.warn('api keys are not accepted', { keys: directory.foreign, hint })
+    }
+    foreign = directory.foreign
   }
+  // A gateway that starts while the store is away serves those whom it can know, and reads the keys when it is back.
+  await refresh()
   host.every(REFRESH_MS, refresh)
   channel.subscribe(
     () => void refresh(),
@@ -88,7 +91,11 @@ export async function openKeyStore(options: KeyStoreOptions): Promise<KeyStore> 
   return {
     admin: keyRoutes({ directory, lastUsed, rules, host }),
     lastUsed,
-    identify: (credential, now) => identifyKey(credential, directory, digest, now),
+    identify(credential, now) {
+      // Before the first reading nobody can tell an unknown key from a good one.
+      if (directory.checkedAt === -Infinity) throw unavailable()
+      return identifyKey(credential, directory, digest, now)
+    },
     checkFresh(now) {
       if (now - directory.checkedAt > maxStale) throw unavailable()
     },

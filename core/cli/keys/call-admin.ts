@@ -70,7 +70,7 @@ async function onStore(
   },
 ): Promise<Json> {
   const { config, cwd, store, now } = world
-  const log = createLogger('warn', 2)
+  const log = createLogger('silent', 2)
   const { host, revoke } = openHost(step, {
     now,
     random: Math.random,
