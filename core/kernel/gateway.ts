@@ -99,6 +99,7 @@ class LiveGateway implements Gateway {
   readonly #log: Logger
   readonly #now: () => number
   readonly sandboxes: Sandboxes
+  readonly #metrics = new MetricRegistry()
   readonly #retiring = new Set<{ done: Promise<void>; cut: () => void }>()
   #config: Config
   #store: Store | undefined
@@ -118,7 +119,7 @@ class LiveGateway implements Gateway {
     this.#config = config
     this.#log = options.log
     this.#now = options.now ?? Date.now
-    this.sandboxes = new Sandboxes(options.log)
+    this.sandboxes = new Sandboxes(options.log, this.#metrics.open().metrics)
     this.warnings = warnings
   }
 
@@ -136,8 +137,8 @@ class LiveGateway implements Gateway {
     const now = this.#now
     const { server } = this.#config
     const cwd = this.#options.cwd ?? process.cwd()
-    const metrics = new MetricRegistry()
-    this.#store = await this.#openStore(metrics)
+    const metrics = this.#metrics
+    this.#store = await this.#openStore()
     const events = new EventBus(log)
     this.#events = events
     this.#factory = new GenerationFactory(
@@ -169,8 +170,8 @@ class LiveGateway implements Gateway {
   }
 
   /** A store that goes away is told of once, and once that it is back; what a step does meanwhile is its own affair. */
-  #openStore(metrics: MetricRegistry): Promise<Store> {
-    const up = metrics.open().metrics.gauge('store_up', '1 while the store can be used.')
+  #openStore(): Promise<Store> {
+    const up = this.#metrics.open().metrics.gauge('store_up', '1 while the store can be used.')
     up.set(1)
     return openStore(sourceOf(this.#config.store), {
       now: this.#now,

@@ -19,6 +19,7 @@ export interface CellCall {
 
 interface Running {
   readonly call: CellCall
+  readonly since: number
   readonly until: number
   /** What the process had worked when its time was over. */
   overdueAt: number | undefined
@@ -58,6 +59,7 @@ export class Cells {
   }
 
   run(call: CellCall): void {
+    if (this.#isClosed) return
     const cell = this.#idle.pop()
     if (cell !== undefined) return void this.#execute(cell, call, 1)
     if (this.#queue.length < MAX_WAITING) return this.#wait(call, 1)
@@ -67,25 +69,37 @@ export class Cells {
 
   /** Looks for calls that cannot be stopped, and for those that have waited long enough for an isolate of their own. */
   sweep(now: number, cpu: number): void {
+    if (this.#isClosed) return
     for (const one of this.#running.values()) {
       if (now < one.until) continue
       one.overdueAt ??= cpu
       // By what was worked, and not by the clock: a busy machine is nobody's fault here.
-      if (cpu - one.overdueAt > GRACE_MS * this.#running.size) this.#onLost(one.call)
+      if (cpu - one.overdueAt > GRACE_MS * this.#running.size) return this.#lose(one.call)
     }
     const first = this.#queue[0]
     if (first === undefined || now - first.since < PATIENCE_MS) return
     if (this.#running.size + this.#opening < this.#most) void this.#more()
   }
 
-  /** The call that has been running for the longest time. */
-  get oldest(): CellCall | undefined {
-    return this.#running.values().next().value?.call
+  /** The call that has been running for the longest time, unless it was told of already. */
+  get oldest(): { readonly call: CellCall; readonly since: number } | undefined {
+    return this.#isClosed ? undefined : this.#running.values().next().value
   }
 
   close(): void {
     this.#isClosed = true
+    for (const { call } of this.#queue.splice(0)) {
+      call.failed({ kind: 'broken', message: 'it was closed', trace: '' })
+    }
     for (const cell of [...this.#idle.splice(0), ...this.#running.keys()]) cell.dispose()
+  }
+
+  /** Nothing of this script runs here any more; whoever is told has the other calls run elsewhere. */
+  #lose(call: CellCall | undefined): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#queue.splice(0)
+    this.#onLost(call)
   }
 
   #wait(call: CellCall, patience: number): void {
@@ -95,8 +109,9 @@ export class Cells {
 
   async #execute(cell: Cell, call: CellCall, patience: number): Promise<void> {
     const { timeoutMs } = this.#program.limits
-    const until = performance.now() + timeoutMs * patience
-    this.#running.set(cell, { call, until, overdueAt: undefined })
+    const since = performance.now()
+    const until = since + timeoutMs * patience
+    this.#running.set(cell, { call, since, until, overdueAt: undefined })
     try {
       const result = await cell.run(call.text, patience)
       this.#running.delete(cell)
@@ -137,7 +152,7 @@ export class Cells {
     return Cell.open(this.#program, () => {
       const now = performance.now()
       const overdue = [...this.#running.values()].find(({ until }) => now > until)
-      this.#onLost(overdue?.call ?? this.oldest)
+      this.#lose((overdue ?? this.oldest)?.call)
     })
   }
 }

@@ -12,7 +12,7 @@ export const FRAME = {
   result: 5,
   /** To the gateway: why call `id` has none, as JSON. */
   failed: 6,
-  /** To the gateway: call `id` cannot be stopped, so the worker ends itself. JSON, as `failed`. */
+  /** To the gateway: call `id` cannot be stopped, so the worker has to be ended. JSON, as `failed`. */
   lost: 7,
 } as const
 

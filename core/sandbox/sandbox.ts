@@ -3,7 +3,7 @@ import { placeIn, type Script } from '../config/script.ts'
 import { StepFailure } from '../errors.ts'
 import { formatDuration } from '../kit/duration.ts'
 import type { Json, JsonObject } from '../kit/json.ts'
-import type { Logger, OpenScript, Sandbox, ScriptResult, ScriptSettings } from '../sdk.ts'
+import type { Logger, Metrics, OpenScript, Sandbox, ScriptResult, ScriptSettings } from '../sdk.ts'
 import { Breaker } from './breaker.ts'
 import { CellError } from './cell.ts'
 import { canRunInline, InlineScript } from './inline.ts'
@@ -36,6 +36,8 @@ export interface ScriptState {
   readonly step: string
   readonly sandbox: 'process' | 'inline'
   readonly isOff: boolean
+  /** True where it has cost a process, and is run apart from others. */
+  readonly isApart: boolean
   /** Failures in a row. */
   readonly failures: number
 }
@@ -51,8 +53,12 @@ export class Sandboxes {
   readonly #processes: ScriptProcesses
   readonly #open = new Set<LiveScript>()
 
-  constructor(log: Logger) {
-    this.#processes = new ScriptProcesses(log)
+  constructor(log: Logger, metrics?: Metrics) {
+    const name = 'sluice_script_workers_ended_total'
+    const help = 'Processes of scripts that ended while they were needed, by why.'
+    this.#processes = new ScriptProcesses(log, {
+      onEnd: (reason) => metrics?.counter(name, help, ['reason']).add(1, { reason }),
+    })
   }
 
   /** The sandbox of one step. */
@@ -106,6 +112,7 @@ class LiveScript implements OpenScript {
   readonly #breaker: Breaker
   readonly #onClose: () => void
   #runner: Runner | undefined
+  #isApart = false
 
   constructor(
     step: string,
@@ -126,7 +133,8 @@ class LiveScript implements OpenScript {
 
   get state(): ScriptState {
     const { isOff, failures } = this.#breaker
-    return { step: this.#step, sandbox: this.#settings.sandbox, isOff, failures }
+    const { sandbox } = this.#settings
+    return { step: this.#step, sandbox, isOff, isApart: this.#isApart, failures }
   }
 
   async open(): Promise<void> {
@@ -201,6 +209,10 @@ class LiveScript implements OpenScript {
   #broken(cause: unknown): StepFailure {
     if (!(cause instanceof CellError)) return new StepFailure('SCRIPT_FAILED', String(cause))
     const { kind, trace, message, tookProcess } = cause
+    if (tookProcess && !this.#isApart) {
+      this.#isApart = true
+      this.#listener.log.warn('script runs apart from others', { reason: message })
+    }
     this.#breaker.failed(tookProcess ? PROCESS_WEIGHT : 1)
     const isLate = kind === 'timeout' || kind === 'starved'
     this.#listener.called(isLate ? 'timeout' : kind === 'memory' ? 'memory' : 'failed')

@@ -3,7 +3,8 @@ import { writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Frame, FrameReader, FrameWriter } from './frames.ts'
+import { FRAME, type Frame, FrameReader, FrameWriter } from './frames.ts'
+import type { AnyProgram } from './program.ts'
 
 const require = createRequire(import.meta.url)
 const ENTRY = fileURLToPath(new URL('./worker.ts', import.meta.url))
@@ -21,11 +22,13 @@ export class WorkerProcess {
   readonly #child: ChildProcess
   readonly #writer: FrameWriter
   #said = ''
+  #heard = 0
+  #loading = 0
   #hasEnded = false
   readonly #ended = Promise.withResolvers<void>()
 
   constructor(listener: WorkerListener) {
-    const child = spawn(process.execPath, [...FLAGS(), ENTRY], {
+    const child = spawn(process.execPath, [...nodeOptions(), ENTRY], {
       env: {},
       stdio: ['pipe', 'pipe', 'pipe'],
       // A Ctrl-C is the gateway's; a worker that it has ended would be replaced.
@@ -34,7 +37,11 @@ export class WorkerProcess {
     this.#child = child
     this.pid = child.pid
     const { stdin, stdout, stderr } = child
-    const reader = new FrameReader((frame) => listener.frame(this, frame))
+    const reader = new FrameReader((frame) => {
+      this.#heard++
+      if (frame.kind === FRAME.loaded) this.#loading--
+      listener.frame(this, frame)
+    })
     stdout.on('data', (piece: Buffer) => reader.push(piece))
     stderr.on('data', (piece: Buffer) => {
       this.#said = (this.#said + piece.toString()).slice(-2_000)
@@ -58,8 +65,19 @@ export class WorkerProcess {
     void makeFirstVictim(child.pid)
   }
 
-  get hasEnded(): boolean {
-    return this.#hasEnded
+  /** How often it has said something. */
+  get heard(): number {
+    return this.#heard
+  }
+
+  /** True once it has loaded all that it was given. */
+  get isReady(): boolean {
+    return this.#loading === 0
+  }
+
+  load(subject: number, program: AnyProgram): void {
+    this.#loading++
+    this.send(FRAME.load, 0, subject, JSON.stringify(program))
   }
 
   send(kind: number, id: number, subject: number, text: string): void {
@@ -77,7 +95,7 @@ export class WorkerProcess {
  * isolated-vm asks for `--no-node-snapshot`. The permissions are a second wall behind the isolates: nothing to write,
  * no processes, and of the files only the gateway's own code.
  */
-function FLAGS(): string[] {
+function nodeOptions(): string[] {
   const addon = require.resolve('isolated-vm/package.json')
   const loader = createRequire(addon).resolve('node-gyp-build')
   const own = resolve(dirname(ENTRY), '../..')

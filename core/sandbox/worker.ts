@@ -1,6 +1,7 @@
 /**
  * The process that scripts run in. It has nothing but isolates: no environment, no network that it would use, no file
- * that it would write. It ends when its gateway does, and when a script cannot be stopped in another way.
+ * that it would write. It ends when its gateway does, and is ended by it when a script cannot be stopped
+ * in another way.
  */
 import { writeSync } from 'node:fs'
 import process from 'node:process'
@@ -77,22 +78,34 @@ function sweep(): void {
     cells.sweep(now, cpu)
     isBusy ||= cells.isBusy
   }
-  if (isBusy && process.memoryUsage.rss() > MAX_RSS) {
-    const all = [...programs.values()].flatMap(({ cells }) => cells.oldest ?? [])
-    lost(all[0], 'memory')
-  }
+  if (isBusy && process.memoryUsage.rss() > MAX_RSS) endForMemory()
   quiet = isBusy ? 0 : quiet + 1
   if (quiet < QUIET_SWEEPS) return
   clearInterval(sweeping)
   sweeping = undefined
 }
 
-/** Ends the process: one of its isolates cannot be stopped. Results that are ready go first. */
-function lost(one: CellCall | undefined, kind: CellFailure['kind'] = 'timeout'): void {
+/** One of the isolates cannot be stopped: the gateway ends this process, once another can take over. */
+function lost(one: CellCall | undefined): void {
+  writer.send(FRAME.lost, idOf(one), 0, lossBy('timeout', 'it ran out of time'))
+}
+
+/** Ends the process, which takes too much to wait for another. Results that are ready go first. */
+function endForMemory(): void {
+  const running = [...programs.values()].flatMap(({ cells }) => cells.oldest ?? [])
+  const [longest] = running.sort((a, b) => a.since - b.since)
   writer.flush()
-  const message = kind === 'memory' ? 'it ran out of memory' : 'it ran out of time'
-  const failure: CellFailure = { kind, message, trace: '', tookProcess: true }
-  const id = (one as Call | undefined)?.id ?? 0
-  writeSync(1, encodeFrame(FRAME.lost, id, 0, JSON.stringify(failure)))
+  writeSync(
+    1,
+    encodeFrame(FRAME.lost, idOf(longest?.call), 0, lossBy('memory', 'it ran out of memory')),
+  )
   process.kill(process.pid, 'SIGKILL')
+}
+
+function idOf(one: CellCall | undefined): number {
+  return (one as Call | undefined)?.id ?? 0
+}
+
+function lossBy(kind: CellFailure['kind'], message: string): string {
+  return JSON.stringify({ kind, message, trace: '', tookProcess: true } satisfies CellFailure)
 }

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import { cpus } from 'node:os'
 import { parseArgs, promisify } from 'node:util'
+import { measureHostile } from './hostile.ts'
 import {
   COMMAND,
   pinned,
@@ -20,7 +21,7 @@ const { values } = parseArgs({
     warm: { type: 'string', default: '12' },
     only: {
       type: 'string',
-      default: 'pass,pipeline,production,auth,limits,script,sse,convert,websocket,start',
+      default: 'pass,pipeline,production,auth,limits,script,sse,convert,websocket,start,hostile',
     },
   },
 })
@@ -306,6 +307,7 @@ try {
     await compare('WebSocket, CPU per message of 1 KB there and back', 'websocket', [nginx, pass])
   }
   if (wanted.has('start')) await measureStart()
+  if (wanted.has('hostile')) await measureHostile()
 } finally {
   upstream.child.kill()
 }

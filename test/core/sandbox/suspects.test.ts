@@ -1,0 +1,141 @@
+import { readFile } from 'node:fs/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { ScriptProcesses, type WorkerEnd } from '#core/sandbox/processes.ts'
+import type { Logger } from '#core/sdk.ts'
+import { HOSTILE } from './hostile.ts'
+import { MEMORY } from './outcome.ts'
+import { call, program } from './programs.ts'
+
+const silent = () => undefined
+const log: Logger = { debug: silent, info: silent, warn: silent, error: silent }
+/** One operation that V8 does not interrupt. */
+const STUCK = 'let n = 2n; for (;;) n = n ** 2n'
+/** Only where it is told to. */
+const SLY = `if (req.body.stuck) { ${STUCK} }\nvars.n = req.body.n`
+const LOST = { name: 'CellError', kind: 'timeout', tookProcess: true }
+
+let processes: ScriptProcesses
+let ended: WorkerEnd[]
+let good: number
+
+beforeEach(async () => {
+  ended = []
+  const own = new ScriptProcesses(log, { onEnd: (reason) => ended.push(reason) })
+  onTestFinished(() => own.close())
+  processes = own
+  good = await own.load(program('vars.n = req.body.n', { timeoutMs: 2_000 }))
+})
+
+/** Starts of processes take long on a busy machine. */
+const WAIT = { timeout: 20_000, interval: 5 }
+const workers = (count: number) =>
+  vi.waitFor(() => expect(processes.pids).toHaveLength(count), WAIT)
+const lossOf = (subject: number, body: object = {}) =>
+  processes.run(subject, call(body)).then(
+    () => undefined,
+    (cause: unknown) => cause,
+  )
+const said = async (subject: number, n: number) => {
+  const { vars } = JSON.parse(await processes.run(subject, call({ n }))) as { vars: { n: number } }
+  return vars.n
+}
+
+describe('a script that cannot be stopped', { timeout: 60_000 }, () => {
+  it('costs its own call and its process, and no call of others', async () => {
+    const stuck = await processes.load(program(STUCK))
+    await workers(2)
+    const [pid] = processes.pids
+    const loss = lossOf(stuck)
+    const others = Array.from({ length: 50 }, (_, n) => said(good, n))
+    expect(await loss).toMatchObject(LOST)
+    expect(await Promise.all(others)).toEqual(Array.from({ length: 50 }, (_, n) => n))
+    await vi.waitFor(() => expect(() => process.kill(pid!, 0)).toThrow('ESRCH'), WAIT)
+    expect(ended).toEqual(['timeout'])
+  })
+
+  it('is run apart from the others from then on, however often', async () => {
+    const sly = await processes.load(program(SLY))
+    await workers(2)
+    expect(await lossOf(sly, { stuck: true })).toMatchObject(LOST)
+    await vi.waitFor(() => expect(ended).toEqual(['timeout']), WAIT)
+    await workers(3)
+    const [active, spare] = processes.pids
+    for (let n = 0; n < 3; n++) expect(await lossOf(sly, { stuck: true })).toMatchObject(LOST)
+    expect(await said(sly, 7)).toBe(7)
+    expect(await said(good, 8)).toBe(8)
+    expect(processes.pids.slice(0, 2)).toEqual([active, spare])
+    expect(ended).toHaveLength(4)
+    processes.forget(sly)
+    expect(processes.pids).toEqual([active, spare])
+  })
+
+  it('takes its other calls along, so that these cost nobody a process either', async () => {
+    const sly = await processes.load(program(SLY))
+    const [, spare] = processes.pids
+    const losses = Array.from({ length: 3 }, () => lossOf(sly, { stuck: true }))
+    for (const loss of await Promise.all(losses)) expect(loss).toBeInstanceOf(Error)
+    expect(await said(sly, 7)).toBe(7)
+    await vi.waitFor(() => expect(processes.pids[0]).toBe(spare), WAIT)
+    expect(await said(good, 8)).toBe(8)
+  })
+
+  it('leaves the others where they are until the spare can take over', async () => {
+    const [pid, spare] = processes.pids
+    process.kill(spare!, 'SIGSTOP')
+    const stuck = await processes.load(program(STUCK))
+    expect(await lossOf(stuck)).toMatchObject(LOST)
+    expect(await said(good, 7)).toBe(7)
+    expect(processes.pids[0]).toBe(pid)
+    process.kill(spare!, 'SIGCONT')
+    await vi.waitFor(() => expect(ended).toEqual(['timeout']), WAIT)
+    expect(processes.pids[0]).toBe(spare)
+    expect(await said(good, 8)).toBe(8)
+  })
+})
+
+describe.skipIf(process.platform !== 'linux')('memory', { timeout: 60_000 }, () => {
+  it('comes back after scripts that take all that they can get', async () => {
+    const greedy = HOSTILE.filter(({ ends }) => ends === 'memory' || ends === 'killed')
+    await workers(2)
+    const round = async () => {
+      for (const { code } of greedy) {
+        const subject = await processes.load(program(code, MEMORY))
+        expect(await lossOf(subject)).toBeInstanceOf(Error)
+        processes.forget(subject)
+      }
+    }
+    await round()
+    await settled()
+    const heap = heapUsed()
+    const before = await memoryOf(processes.pids)
+    await round()
+    await settled()
+    expect(await memoryOf(processes.pids)).toBeLessThan(before + 100 * MEGABYTE)
+    expect(heapUsed()).toBeLessThan(heap + 10 * MEGABYTE)
+  })
+})
+
+const MEGABYTE = 1024 ** 2
+
+/** Waits until there are a worker and a spare again, and both have had the time to let go. */
+async function settled(): Promise<void> {
+  await vi.waitFor(() => expect(processes.pids).toHaveLength(2), WAIT)
+  await said(good, 1)
+}
+
+function heapUsed(): number {
+  setFlagsFromString('--expose-gc')
+  ;(runInNewContext('gc') as () => void)()
+  return process.memoryUsage().heapUsed
+}
+
+/** What processes have in memory, as Linux counts it. */
+async function memoryOf(pids: readonly number[]): Promise<number> {
+  const sizes = pids.map(async (pid) => {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8')
+    return Number(/VmRSS:\s+(\d+)/.exec(status)![1]) * 1_024
+  })
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
+}
