@@ -56,6 +56,7 @@ export class Cell {
   readonly #isolate: ivm.Isolate
   readonly #timeout: number
   #run!: ivm.Reference<(text: string) => string>
+  #hasStopped = false
 
   private constructor(program: AnyProgram, onLost: () => void) {
     const { Isolate } = loadIsolatedVm()
@@ -176,6 +177,7 @@ export class Cell {
       const again = JSON.stringify({ op: 'poll', id: Number(result.slice(1)) })
       return (await this.#run.apply(undefined, [again], options)) as string
     } catch (cause) {
+      this.#hasStopped = true
       const error = cellError(cause)
       // Counted once its thread has let go of it; until then, isolated-vm tells the time by the clock.
       if (error.kind === 'timeout') await delay(SETTLE_MS)
@@ -203,6 +205,11 @@ export class Cell {
     return usedMs < this.#timeout * STARVED
       ? new CellError({ kind: 'starved', message, trace })
       : error
+  }
+
+  /** True once its call has failed, and is only looked into. */
+  get hasStopped(): boolean {
+    return this.#hasStopped
   }
 
   dispose(): void {

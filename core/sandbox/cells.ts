@@ -7,7 +7,10 @@ const MAX_CELLS = 4
 const PATIENCE_MS = 5
 /** Calls that may wait for the isolates of one script. */
 const MAX_WAITING = 10_000
-/** How much a script may work on after its time until it counts as one that cannot be stopped. Milliseconds of CPU. */
+/**
+ * How much a script may work on after its time until it counts as one that cannot be stopped. Milliseconds of CPU of the
+ * whole process, for each of the calls that run there.
+ */
 const GRACE_MS = 30
 
 /** A call, and how to answer it. */
@@ -54,8 +57,9 @@ export class Cells {
     this.#idle.push(await this.#openCell())
   }
 
-  get isBusy(): boolean {
-    return this.#running.size > 0
+  /** How many calls run. */
+  get running(): number {
+    return this.#running.size
   }
 
   run(call: CellCall): void {
@@ -68,13 +72,13 @@ export class Cells {
   }
 
   /** Looks for calls that cannot be stopped, and for those that have waited long enough for an isolate of their own. */
-  sweep(now: number, cpu: number): void {
+  sweep(now: number, cpu: number, running: number): void {
     if (this.#isClosed) return
-    for (const one of this.#running.values()) {
-      if (now < one.until) continue
+    for (const [cell, one] of this.#running) {
+      if (now < one.until || cell.hasStopped) continue
       one.overdueAt ??= cpu
       // By what was worked, and not by the clock: a busy machine is nobody's fault here.
-      if (cpu - one.overdueAt > GRACE_MS * this.#running.size) return this.#lose(one.call)
+      if (cpu - one.overdueAt > GRACE_MS * running) return this.#lose(one.call)
     }
     const first = this.#queue[0]
     if (first === undefined || now - first.since < PATIENCE_MS) return

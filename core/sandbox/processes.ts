@@ -168,6 +168,7 @@ export class ScriptProcesses {
       frame: (from, frame) => this.#take(from, frame),
       ended: (from, said) => this.#ended(from, said),
     })
+    if (isApart) worker.yieldToOthers()
     for (const [subject, { program }] of this.#programs) {
       if (this.#suspects.has(subject) === isApart) worker.load(subject, program)
     }

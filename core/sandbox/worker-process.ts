@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { setPriority } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { FRAME, type Frame, FrameReader, FrameWriter } from './frames.ts'
@@ -8,6 +9,8 @@ import type { AnyProgram } from './program.ts'
 
 const require = createRequire(import.meta.url)
 const ENTRY = fileURLToPath(new URL('./worker.ts', import.meta.url))
+/** As `nice` counts: about a tenth of what others get, where they compete. */
+const LOW_PRIORITY = 10
 
 /** What a worker tells. */
 export interface WorkerListener {
@@ -73,6 +76,15 @@ export class WorkerProcess {
   /** True once it has loaded all that it was given. */
   get isReady(): boolean {
     return this.#loading === 0
+  }
+
+  /** Others come first, where there is not time enough for all. */
+  yieldToOthers(): void {
+    try {
+      if (this.pid !== undefined) setPriority(this.pid, LOW_PRIORITY)
+    } catch {
+      // It has ended already, or may not: it runs like any other then.
+    }
   }
 
   load(subject: number, program: AnyProgram): void {

@@ -21,6 +21,8 @@ const programs = new Map<number, { readonly cells: Cells; readonly ready: Promis
 const writer = new FrameWriter((bytes) => void process.stdout.write(bytes))
 let sweeping: NodeJS.Timeout | undefined
 let quiet = 0
+/** Set once a call cannot be stopped: what is worked from then on is its work, and nobody else is blamed for it. */
+let cpuAtLoss: number | undefined
 
 const reader = new FrameReader(take)
 process.stdin.on('data', (piece: Buffer) => reader.push(piece))
@@ -71,13 +73,10 @@ function call(id: number, subject: number, text: string): void {
 
 function sweep(): void {
   const now = performance.now()
-  const { user, system } = process.cpuUsage()
-  const cpu = (user + system) / 1_000
-  let isBusy = false
-  for (const { cells } of programs.values()) {
-    cells.sweep(now, cpu)
-    isBusy ||= cells.isBusy
-  }
+  const cpu = cpuAtLoss ?? cpuTime()
+  const running = [...programs.values()].reduce((sum, { cells }) => sum + cells.running, 0)
+  for (const { cells } of programs.values()) cells.sweep(now, cpu, running)
+  const isBusy = running > 0
   if (isBusy && process.memoryUsage.rss() > MAX_RSS) endForMemory()
   quiet = isBusy ? 0 : quiet + 1
   if (quiet < QUIET_SWEEPS) return
@@ -87,6 +86,7 @@ function sweep(): void {
 
 /** One of the isolates cannot be stopped: the gateway ends this process, once another can take over. */
 function lost(one: CellCall | undefined): void {
+  cpuAtLoss ??= cpuTime()
   writer.send(FRAME.lost, idOf(one), 0, lossBy('timeout', 'it ran out of time'))
 }
 
@@ -100,6 +100,12 @@ function endForMemory(): void {
     encodeFrame(FRAME.lost, idOf(longest?.call), 0, lossBy('memory', 'it ran out of memory')),
   )
   process.kill(process.pid, 'SIGKILL')
+}
+
+/** Milliseconds. */
+function cpuTime(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1_000
 }
 
 function idOf(one: CellCall | undefined): number {
