@@ -48,8 +48,9 @@ const OPTIONS = { timeout: 1_000 }
 const SETUP_PATIENCE = 20
 /** A script that had less than this share of its time on a processor was kept from it by others. */
 const STARVED = 0.7
-/** How long isolated-vm takes to count what a call has worked, generously. Milliseconds. */
+/** How long isolated-vm takes to count what a call has worked, and how often that is waited for. Milliseconds. */
 const SETTLE_MS = 5
+const SETTLE_LOOKS = 6
 
 /** One isolate with one script in it. Calls come one after another. */
 export class Cell {
@@ -179,9 +180,17 @@ export class Cell {
     } catch (cause) {
       this.#hasStopped = true
       const error = cellError(cause)
-      // Counted once its thread has let go of it; until then, isolated-vm tells the time by the clock.
-      if (error.kind === 'timeout') await delay(SETTLE_MS)
+      if (error.kind === 'timeout') await this.#settled()
       throw this.#judged(error, before)
+    }
+  }
+
+  /** What was worked is counted once its thread has let go; until then, isolated-vm tells the time by the clock. */
+  async #settled(): Promise<void> {
+    for (let look = 0; look < SETTLE_LOOKS && !this.#isolate.isDisposed; look++) {
+      const before = this.#isolate.cpuTime
+      await delay(SETTLE_MS)
+      if (this.#isolate.isDisposed || this.#isolate.cpuTime === before) return
     }
   }
 
