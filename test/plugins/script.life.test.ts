@@ -46,7 +46,8 @@ describe('a script in a gateway', () => {
     )
     const late = await ask(gateway.url)
     expect([late.status, late.headers.get('x-sluice-code')]).toEqual([500, 'SCRIPT_TIMEOUT'])
-    expect(failures(gateway)[0]).toMatch(/gateway\.yaml:16:\d+: it took longer than 30ms$/)
+    // Where it was; or where it begins, if it had to be given up before V8 stopped it, so that nobody knows.
+    expect(failures(gateway)[0]).toMatch(/gateway\.yaml:1[56]:\d+: it took longer than 30ms$/)
   })
 
   it('goes on without it where the step says onError: open', async () => {
