@@ -17,6 +17,7 @@ import type {
   UpstreamView,
 } from '../exchange.ts'
 import type { ByteSource } from '../kit/byte-source.ts'
+import type { Slotted } from '../kit/dense-set.ts'
 import type { Tried } from '../upstream/upstream.ts'
 import { type Json, jsonOf, type JsonObject } from '../kit/json.ts'
 import type { LimitedBody } from './body.ts'
@@ -275,7 +276,7 @@ export class LiveResponse implements GatewayResponse {
 }
 
 /** One exchange under way. Hooks see it as an ExchangeView, expressions as a scope. */
-export class LiveExchange implements Exchange {
+export class LiveExchange implements Exchange, Slotted {
   readonly id: string
   readonly route: string
   readonly req: LiveRequest
@@ -288,6 +289,10 @@ export class LiveExchange implements Exchange {
   upstream: UpstreamView | undefined
   /** The generation that answers for it; set when a route was found. */
   home: { leave(exchange: LiveExchange): void } | undefined
+  /** Equal to that of a route in the next generation that serves it just as well. */
+  routeKey: string | undefined
+  /** Where its generation keeps it. */
+  slot = -1
   /** Koa's context, made when the first step that wraps is reached. */
   ctx: Context | undefined
   /** The upstream that a step chose over the routing rule. */

@@ -1,6 +1,7 @@
 import { needsModel } from '../config/by-model.ts'
 import type { Config, RouteConfig, StepConfig, UpstreamConfig } from '../config/model.ts'
 import { ConfigError, type Problem } from '../config/problems.ts'
+import { DenseSet } from '../kit/dense-set.ts'
 import { formatDuration } from '../kit/duration.ts'
 import type { AdminRoute } from '../sdk.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -51,7 +52,7 @@ export class Generation {
   readonly admin: ReadonlyMap<string, readonly AdminRoute[]>
   readonly upstreams: ReadonlyMap<string, LiveUpstream>
   readonly #release: () => Promise<void>
-  readonly #exchanges = new Map<LiveExchange, LiveRoute>()
+  readonly #exchanges = new DenseSet<LiveExchange>()
   readonly #drained = Promise.withResolvers<void>()
   #isRetired = false
   #cutting: NodeJS.Timeout | undefined
@@ -77,9 +78,10 @@ export class Generation {
     return this.#exchanges.size
   }
 
-  enter(exchange: LiveExchange, route: LiveRoute): void {
+  enter(exchange: LiveExchange, route: Pick<LiveRoute, 'key'>): void {
     exchange.home = this
-    this.#exchanges.set(exchange, route)
+    exchange.routeKey = route.key
+    this.#exchanges.add(exchange)
   }
 
   leave(exchange: LiveExchange): void {
@@ -94,9 +96,10 @@ export class Generation {
    * or a long stream is not cut for a change elsewhere. All that they use is held by this generation too.
    */
   adopt(old: Generation): void {
-    const keys = new Map(this.routes.map((route) => [route.config.id, route.key]))
-    for (const [exchange, route] of old.#exchanges) {
-      if (keys.get(route.config.id) !== route.key) continue
+    const routes = new Map(this.routes.map((route) => [route.config.id, route]))
+    for (const exchange of old.#exchanges) {
+      const route = routes.get(exchange.route)
+      if (route === undefined || route.key !== exchange.routeKey) continue
       old.leave(exchange)
       this.enter(exchange, route)
     }
@@ -111,7 +114,7 @@ export class Generation {
 
   /** Ends what still runs, each in the way of its protocol. Steps that do not come to an end are not waited for. */
   cut(reason: Error): void {
-    for (const exchange of this.#exchanges.keys()) exchange.end(reason)
+    for (const exchange of this.#exchanges) exchange.end(reason)
     clearTimeout(this.#cutting)
     if (this.#exchanges.size > 0) this.#cutting = setTimeout(() => this.#drained.resolve(), CUT_MS)
   }

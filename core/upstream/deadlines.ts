@@ -1,14 +1,14 @@
+import { DenseSet, type Slotted } from '../kit/dense-set.ts'
+
 /** How often expiry is looked at. A timeout may come late by up to twice this, never early. */
 const TICK_MS = 25
 /** The clock of deadlines never jumps further than this: a busy event loop must not look like a slow upstream. */
 const MAX_STEP_MS = 4 * TICK_MS
 
 /** Something that ends by itself when nobody moves `dueAt` on. */
-export interface Timed {
+export interface Timed extends Slotted {
   /** On the clock of `Deadlines.now`. */
   readonly dueAt: number
-  /** Where the Deadlines keep it; theirs to set, -1 before and after. */
-  slot: number
   expire(): void
 }
 
@@ -19,7 +19,7 @@ export interface Timed {
 export class Deadlines {
   /** Milliseconds on a clock of its own that only moves while the event loop turns. */
   now = 0
-  readonly #watched: Timed[] = []
+  readonly #watched = new DenseSet<Timed>()
   #timer: NodeJS.Timeout | undefined
   #previous = 0
 
@@ -30,34 +30,28 @@ export class Deadlines {
   }
 
   watch(timed: Timed): void {
-    timed.slot = this.#watched.push(timed) - 1
+    this.#watched.add(timed)
     if (this.#timer !== undefined) return
     this.#previous = performance.now()
     this.#timer = setInterval(() => this.#tick(), TICK_MS).unref()
   }
 
   forget(timed: Timed): void {
-    if (timed.slot < 0) return
-    // The last one takes the place, so that the list needs neither shifting nor rehashing.
-    const last = this.#watched.pop()!
-    if (last !== timed) {
-      this.#watched[timed.slot] = last
-      last.slot = timed.slot
-    }
-    timed.slot = -1
+    this.#watched.delete(timed)
   }
 
   #tick(): void {
     const time = performance.now()
     this.now += Math.min(time - this.#previous, MAX_STEP_MS)
     this.#previous = time
-    if (this.#watched.length === 0) {
+    if (this.#watched.size === 0) {
       clearInterval(this.#timer)
       this.#timer = undefined
       return
     }
-    // Expiring takes out of the list, here or anywhere, so what is due is gathered first.
-    const due = this.#watched.filter(({ dueAt }) => dueAt <= this.now)
-    for (const timed of due) if (timed.slot >= 0) timed.expire()
+    for (const timed of this.#watched) {
+      // Whoever expired before may have ended this one too.
+      if (timed.dueAt <= this.now && timed.slot >= 0) timed.expire()
+    }
   }
 }

@@ -75,7 +75,7 @@ export default definePlugin({
     const { usual, levels } = compileLevels(options, options.scope ?? host.step.identity)
     const reservations = new Reservations(host, options)
     /** From the reservation to `done`, which comes for each. */
-    const entries = new Map<ExchangeView, Entry>()
+    const entries = new WeakMap<ExchangeView, Entry>()
     const estimating = { bytesPerToken, maxOutputTokens: maxOutput }
     const unknownLevels = new Set<string>()
     const refused = host.metrics.counter(

@@ -1,3 +1,5 @@
+import { DenseMap } from '../../kit/dense-map.ts'
+
 /** How often a full map is searched for entries to drop: a search costs, and a flood must not cause one each time. */
 const SEARCH_EVERY_MS = 1_000
 
@@ -6,13 +8,15 @@ const FEW = 1_000
 
 /**
  * A map with a bound that drops only entries that are spent. Once there are more than a few, each admission looks at
- * the two oldest, so that spent ones don't pile up; a full map is searched whole, at most once a second.
+ * two, one after another and round and round, so that spent ones don't pile up; a full map is searched whole, at most once a second.
  */
 export class Bounded<V> {
-  readonly #entries = new Map<string, V>()
+  readonly #entries = new DenseMap<string, V>()
   readonly #most: number
   readonly #isSpent: (value: V, now: number) => boolean
   #searchedAt = -Infinity
+  /** The place of the next entry to look at, going down. */
+  #next = 0
 
   constructor(most: number, isSpent: (value: V, now: number) => boolean) {
     this.#most = most
@@ -37,7 +41,7 @@ export class Bounded<V> {
 
   /** True where all of `keys` can be in the map at once, after dropping what is spent; some of them may be in it now. */
   hasRoom(keys: readonly string[], now: number): boolean {
-    this.#dropOldest(now)
+    this.#dropSome(now)
     if (this.#fits(keys)) return true
     this.#search(now)
     return this.#fits(keys)
@@ -49,23 +53,23 @@ export class Bounded<V> {
     return size <= this.#most
   }
 
-  #dropOldest(now: number): void {
+  #dropSome(now: number): void {
     if (this.size < Math.min(FEW, this.#most)) return
-    for (let looks = 0; looks < 2; looks++) {
-      const [oldest] = this.#entries
-      if (oldest === undefined) return
-      const [key, value] = oldest
-      this.#entries.delete(key)
-      // Back at the young end, so that the next look is at another one.
-      if (!this.#isSpent(value, now)) this.#entries.set(key, value)
+    for (let looks = 0; looks < 2 && this.size > 0; looks++) {
+      if (this.#next <= 0 || this.#next > this.size) this.#next = this.size
+      this.#dropIfSpent(--this.#next, now)
     }
   }
 
   #search(now: number): void {
     if (Math.abs(now - this.#searchedAt) < SEARCH_EVERY_MS) return
     this.#searchedAt = now
-    for (const [key, value] of this.#entries) {
-      if (this.#isSpent(value, now)) this.#entries.delete(key)
-    }
+    // From the end, so that what takes a dropped one's place has been looked at.
+    for (let place = this.size - 1; place >= 0; place--) this.#dropIfSpent(place, now)
+  }
+
+  #dropIfSpent(place: number, now: number): void {
+    const [key, value] = this.#entries.at(place)
+    if (this.#isSpent(value, now)) this.#entries.delete(key)
   }
 }
