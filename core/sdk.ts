@@ -284,9 +284,13 @@ export interface Sandbox {
 export interface OpenScript {
   /**
    * Shows it a view: the head, and the bodies of request and answer where it is to see them. Throws or rejects with a
-   * StepFailure. No promise where it runs inline.
+   * StepFailure. No promise where it runs inline; undefined where it has changed and said nothing.
    */
-  run(head: JsonObject, body?: Json, answer?: Json): ScriptResult | Promise<ScriptResult>
+  run(
+    head: JsonObject,
+    body?: Json,
+    answer?: Json,
+  ): ScriptResult | undefined | Promise<ScriptResult | undefined>
   close(): void
 }
 

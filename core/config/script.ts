@@ -21,6 +21,8 @@ export interface Script {
   readonly digest: string
   /** True where the word stands in any of its texts: a script that does not name a thing does not use it. */
   mentions(word: string): boolean
+  /** Which fields of a root it can reach, such as `headers` of `req`; undefined where that cannot be told. */
+  fieldsOf(root: string): ReadonlySet<string> | undefined
 }
 
 /** Where a line and column of a unit's text stand in its file. */

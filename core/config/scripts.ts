@@ -4,6 +4,7 @@ import path from 'node:path'
 import { suggest } from '../kit/suggest.ts'
 import { fingerprint } from './fingerprint.ts'
 import type { Position } from './problems.ts'
+import { fieldsNamed } from './script-names.ts'
 import { placeIn, type Script, type ScriptUnit } from './script.ts'
 import {
   isFault,
@@ -130,6 +131,7 @@ export class Scripts {
       units,
       digest: fingerprint([texts, units.map(({ imports }) => imports), where.place.file]),
       mentions: (word: string) => texts.some((one) => one.includes(word)),
+      fieldsOf: (root: string) => fieldsNamed(texts, root),
     })
     this.#scripts.add(script)
     return { script, faults: [] }

@@ -31,10 +31,14 @@ export function guest(
   const { freeze, hasOwn, keys, isFrozen } = Object
   const { parse, stringify } = JSON
   const { isArray } = Array
+  /** What is larger is compared as text. */
+  const MAX_NOTES = 10_000
+  const MAX_NOTED_DEPTH = 100
   type Map = Record<string, unknown>
 
-  /** What a call has come to so far; a new one for each. */
+  /** What a call sees and has come to so far; a new one for each. */
   interface Call {
+    view: Map
     deny: { status: number; message: string } | undefined
     upstream: string | undefined
     lines: string[]
@@ -50,8 +54,12 @@ export function guest(
   /** Ends a script at once. What it says stands in the call, so that a `catch` does not undo it. */
   const END = freeze({ end: true })
 
-  function run(text: string): string {
-    const call: Call = {
+  /** The one that runs; a new one once it is over, so that what a script left to run later speaks to nobody. */
+  let call = newCall({})
+
+  function newCall(view: Map): Call {
+    return {
+      view,
       deny: undefined,
       upstream: undefined,
       lines: [],
@@ -62,15 +70,23 @@ export function guest(
       replies: [],
       close: undefined,
     }
+  }
+
+  function run(text: string): string {
     try {
       const [headText = '{}', bodyText = '', answerText = ''] = text.split('\n')
       const view = parse(headText) as Map
+      call = newCall(view)
       if (bodyText !== '') (view['req'] as Map)['body'] = parse(bodyText)
       if (answerText !== '') (view['res'] as Map)['body'] = parse(answerText)
-      const result = runUnits(view, call)
+      freezeGiven(view)
+      const notes = notesOf(view)
+      const result = runUnits(view)
       if (call.wants !== undefined) return stringify({ wants: call.wants })
       if (result !== undefined && call.deny === undefined) refuseResult(result)
-      const out = difference(view, call, headText, bodyText, answerText)
+      const out = isAsNoted(view, notes)
+        ? outcome(saidIn(call), '')
+        : difference(view, headText, bodyText, answerText)
       if (out.length > limits.output)
         throw fail(
           `its result has ${out.length} characters, and at most ${limits.output} are accepted`,
@@ -79,21 +95,22 @@ export function guest(
     } catch (cause) {
       if (call.wants !== undefined) return stringify({ wants: call.wants })
       return stringify({ failed: told(cause), lines: call.lines, dropped: call.dropped })
+    } finally {
+      call = newCall({})
     }
   }
 
-  function runUnits(view: Map, call: Call): unknown {
-    const tools = toolsOf(view, call)
+  function runUnits(view: Map): unknown {
     const results: unknown[] = []
     const last = units.length - 1
     for (let index = 0; index < last; index++) {
       // Not as a method of the list, which would be its `this`.
       const unit = units[index]!
-      results.push(unit(imported(index, results), tools))
+      results.push(unit(imported(index, results), TOOLS))
     }
     try {
       const unit = units[last]!
-      return unit(imported(last, results), tools)
+      return unit(imported(last, results), TOOLS, view)
     } catch (cause) {
       if (cause === END) return undefined
       throw cause
@@ -113,12 +130,15 @@ export function guest(
     )
   }
 
-  function toolsOf(view: Map, call: Call): Map {
-    for (const name of ['consumer', 'usage', 'env', 'upstreamView']) deepFreeze(view[name])
+  function freezeGiven(view: Map): void {
+    for (const name of ['consumer', 'usage', 'env']) deepFreeze(view[name])
     if (view['hook'] !== 'request') deepFreeze(view['req'])
     if (isPiece(view)) for (const name of ['res', 'vars']) deepFreeze(view[name])
-    return {
-      ...view,
+  }
+
+  /** The same for all calls, so frozen through and through. */
+  function toolsOfCalls(): Map {
+    const tools: Map = {
       deny(status: unknown, message: unknown) {
         if (!Number.isInteger(status) || (status as number) < 400 || (status as number) > 599) {
           throw fail('deny takes a status from 400 to 599, and a message')
@@ -132,8 +152,8 @@ export function guest(
       upstream(name: unknown) {
         call.upstream = String(name)
       },
-      set: (path: unknown, value: unknown) => put(view, path, value),
-      remove: (path: unknown) => put(view, path, undefined),
+      set: (path: unknown, value: unknown) => put(path, value),
+      remove: (path: unknown) => put(path, undefined),
       drop() {
         call.isDropped = true
       },
@@ -149,40 +169,44 @@ export function guest(
         else call.lines.push(values.map(asText).join(' ').slice(0, limits.lineLength))
       },
       hash: (text: unknown) => sha256(String(text)),
-      store: storeOf(view, call),
+      store: {
+        get(key: unknown) {
+          const name = keyOf(key)
+          const known = knownOfStore()
+          if (hasOwn(known, name)) return known[name] ?? undefined
+          call.wants = name
+          throw END
+        },
+        set(key: unknown, value: unknown, options: { ttl?: unknown } = {}) {
+          const text = stringify(value)
+          if (text === undefined) throw fail('it writes to the store what JSON does not have')
+          if (text.length > limits.valueLength)
+            throw fail(
+              `it writes a value of ${text.length} characters to the store, and at most ${limits.valueLength} are accepted`,
+            )
+          const name = keyOf(key)
+          write({ key: name, text, ttl: options.ttl ?? null })
+          knownOfStore()[name] = parse(text)
+        },
+        remove(key: unknown) {
+          write({ key: keyOf(key) })
+          knownOfStore()[keyOf(key)] = null
+        },
+      },
     }
+    deepFreeze(tools)
+    return tools
   }
 
-  function storeOf(view: Map, call: Call): Map {
-    const known = (view['store'] ?? {}) as Map
-    const write = (entry: Map) => {
-      if (call.writes.length === limits.writes)
-        throw fail(`it writes to the store more than ${limits.writes} times`)
-      call.writes.push(entry)
-    }
-    return {
-      get(key: unknown) {
-        const name = keyOf(key)
-        if (hasOwn(known, name)) return known[name] ?? undefined
-        call.wants = name
-        throw END
-      },
-      set(key: unknown, value: unknown, options: { ttl?: unknown } = {}) {
-        const text = stringify(value)
-        if (text === undefined) throw fail('it writes to the store what JSON does not have')
-        if (text.length > limits.valueLength)
-          throw fail(
-            `it writes a value of ${text.length} characters to the store, and at most ${limits.valueLength} are accepted`,
-          )
-        const name = keyOf(key)
-        write({ key: name, text, ttl: options.ttl ?? null })
-        known[name] = parse(text)
-      },
-      remove(key: unknown) {
-        write({ key: keyOf(key) })
-        known[keyOf(key)] = null
-      },
-    }
+  /** What the call knows of the store: what was sent along, and what it wrote itself. */
+  function knownOfStore(): Map {
+    return (call.view['store'] ??= {}) as Map
+  }
+
+  function write(entry: Map): void {
+    if (call.writes.length === limits.writes)
+      throw fail(`it writes to the store more than ${limits.writes} times`)
+    call.writes.push(entry)
   }
 
   function keyOf(key: unknown): string {
@@ -191,24 +215,17 @@ export function guest(
     return name
   }
 
-  /** The head: what is different from what was sent. Bodies follow it, one line each, where they differ. */
-  function difference(
-    view: Map,
-    call: Call,
-    headText: string,
-    bodyText: string,
-    answerText: string,
-  ): string {
-    const head: Map = { lines: call.lines, dropped: call.dropped, writes: call.writes }
-    if (call.deny !== undefined) return stringify({ ...head, deny: call.deny })
+  /**
+   * The head: what was said, and what is different from what was sent. Bodies follow it, one line each, where they
+   * differ. Empty where there is nothing.
+   */
+  function difference(view: Map, headText: string, bodyText: string, answerText: string): string {
+    const head = saidIn(call)
+    if (call.deny !== undefined) return outcome(head, '')
     const before = parse(headText) as Map
     let body = ''
-    if (call.upstream !== undefined) head['upstream'] = call.upstream
-    if (call.isDropped) head['drop'] = true
-    if (call.replies.length > 0) head['replies'] = call.replies
-    if (call.close !== undefined) head['close'] = call.close
-    const vars = isPiece(view) ? undefined : changed(before['vars'] as Map, view['vars'])
-    if (vars !== undefined) head['vars'] = vars
+    if (hasOwn(before, 'vars') && !isPiece(view))
+      head['vars'] = changed(before['vars'] as Map, view['vars'])
     if (view['hook'] === 'request') {
       const was = before['req'] as Map
       const req = view['req'] as Map
@@ -216,11 +233,7 @@ export function guest(
         if (name === 'headers' || name === 'query')
           head[name] = changed(was[name] as Map, req[name] as Map)
         else if (name === 'path') head[name] = req[name] === was[name] ? undefined : req[name]
-        else if (
-          name !== 'body' &&
-          req[name] !== was[name] &&
-          stringify(req[name]) !== stringify(was[name])
-        )
+        else if (req[name] !== was[name] && stringify(req[name]) !== stringify(was[name]))
           throw fail(`it changed req.${name}, which cannot be changed`)
       }
       body = changedBody(bodyText, req['body'], 'req')
@@ -229,14 +242,65 @@ export function guest(
       const had = before['res'] as Map
       const res = view['res'] as Map
       if (res['status'] !== had['status']) head['status'] = res['status']
-      head['headers'] = changed(had['headers'] as Map, res['headers'] as Map)
+      if (hasOwn(had, 'headers')) head['headers'] = changed(had['headers'] as Map, res['headers'])
       body = changedBody(answerText, res['body'], 'res')
     }
     for (const name of ['chunk', 'msg']) {
       if (before[name] === undefined) continue
       head[name] = changed(before[name] as Map, view[name])
     }
-    return body === '' ? stringify(head) : `${stringify(head)}\n${body}`
+    return outcome(head, body)
+  }
+
+  function outcome(head: Map, body: string): string {
+    const text = stringify(head)
+    if (body !== '') return `${text}\n${body}`
+    return text === '{}' ? '' : text
+  }
+
+  /** What a call has said, without what it has not. */
+  function saidIn(call: Call): Map {
+    const { lines, dropped, writes, deny, upstream, isDropped, replies, close } = call
+    const head: Map = {}
+    if (deny !== undefined) head['deny'] = deny
+    if (lines.length > 0) head['lines'] = lines
+    if (dropped > 0) head['dropped'] = dropped
+    if (writes.length > 0) head['writes'] = writes
+    if (upstream !== undefined) head['upstream'] = upstream
+    if (isDropped) head['drop'] = true
+    if (replies.length > 0) head['replies'] = replies
+    if (close !== undefined) head['close'] = close
+    return head
+  }
+
+  /** All that a view holds, before the script runs; undefined where that is much. A script that only looks is told by it, without any text. */
+  function notesOf(view: Map): unknown[] | undefined {
+    const notes: unknown[] = []
+    return walk(view, (one) => notes.push(one) < MAX_NOTES, 0) ? notes : undefined
+  }
+
+  /** True where it holds the same things still. False where it may not. */
+  function isAsNoted(view: Map, notes: readonly unknown[] | undefined): boolean {
+    if (notes === undefined) return false
+    let at = 0
+    return walk(view, (one) => one === notes[at++], 0) && at === notes.length
+  }
+
+  /** Shows what a value holds to `see`, in one order, until that says no. True where it said so to none. */
+  function walk(value: unknown, see: (one: unknown) => boolean, depth: number): boolean {
+    if (!see(value)) return false
+    if (typeof value !== 'object' || value === null) return true
+    if (depth === MAX_NOTED_DEPTH) return false
+    if (isArray(value)) {
+      if (!see(value.length)) return false
+      for (let at = 0; at < value.length; at++) if (!walk(value[at], see, depth + 1)) return false
+      return true
+    }
+    const names = keys(value)
+    if (!see(names.length)) return false
+    for (const name of names)
+      if (!see(name) || !walk((value as Map)[name], see, depth + 1)) return false
+    return true
   }
 
   /** True for a part of an answer or session, of which nothing but itself can be changed. */
@@ -269,7 +333,7 @@ export function guest(
     return text === before ? '' : text
   }
 
-  function put(view: Map, path: unknown, value: unknown): void {
+  function put(path: unknown, value: unknown): void {
     const segments = String(path)
       .split(/[.[\]]+/)
       .filter((one) => one !== '')
@@ -284,7 +348,7 @@ export function guest(
       if (one === '__proto__' || one === 'constructor' || one === 'prototype')
         throw fail(`${one} is no part of a path`)
     }
-    let place = view[root] as Map
+    let place = call.view[root] as Map
     for (const one of rest) {
       if (!hasOwn(place, one) || typeof place[one] !== 'object' || place[one] === null) {
         if (value === undefined) return
@@ -298,7 +362,8 @@ export function guest(
   }
 
   function deepFreeze(value: unknown): void {
-    if (typeof value !== 'object' || value === null || isFrozen(value)) return
+    if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return
+    if (isFrozen(value)) return
     freeze(value)
     for (const key of keys(value)) deepFreeze((value as Map)[key])
   }
@@ -325,6 +390,7 @@ export function guest(
     return { message: message.slice(0, 500), stack: stack.slice(0, 4_000) }
   }
 
+  const TOOLS = toolsOfCalls()
   const ROUNDS = constants()
 
   /** FIPS 180-4 §5.3.3 and §4.2.2: fractions of the roots of the first primes. */

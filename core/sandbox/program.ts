@@ -1,4 +1,5 @@
 import type { Script, ScriptUnit } from '../config/script.ts'
+import { isNamed } from '../config/script-names.ts'
 import type { Json } from '../kit/json.ts'
 import { guest, type GuestLimits } from './guest.ts'
 import { harden } from './harden.ts'
@@ -79,11 +80,14 @@ function textOf(unit: ScriptUnit): string {
   return `${headOf(unit)}${unit.code}\n${end}}}})`
 }
 
-/** The names are bound in blocks around the text, so that it may have its own of the same name. */
-function headOf({ imports, exports }: ScriptUnit): string {
-  const names = exports === undefined ? [...SEEN, ...TOOLS] : ['log', 'hash']
+/** The names are bound in blocks around the text, so that it may have its own of the same name. Only those that it says. */
+function headOf({ code, imports, exports }: ScriptUnit): string {
+  const said = (names: readonly string[]) => names.filter((name) => isNamed([code], name)).join(',')
+  const isScript = exports === undefined
+  const seen = isScript ? `const{${said(SEEN)}}=$v;` : ''
+  const tools = `const{${said(isScript ? TOOLS : ['log', 'hash'])}}=$t;`
   const bound = imports.map(({ binding }, index) => `const ${binding}=$i[${index}];`).join('')
-  return `"use strict";(function($i,$t){const{${names.join(',')}}=$t;{${bound}{`
+  return `"use strict";(function($i,$t,$v){${seen}${tools}{${bound}{`
 }
 
 /** The text that hardens an isolate. */

@@ -162,7 +162,11 @@ class LiveScript implements OpenScript {
     }
   }
 
-  run(head: JsonObject, body?: Json, answer?: Json): ScriptResult | Promise<ScriptResult> {
+  run(
+    head: JsonObject,
+    body?: Json,
+    answer?: Json,
+  ): ScriptResult | undefined | Promise<ScriptResult | undefined> {
     if (!this.#breaker.admits()) {
       this.#listener.called('off')
       throw new StepFailure(
@@ -191,12 +195,12 @@ class LiveScript implements OpenScript {
     this.#runner = undefined
   }
 
-  #read(text: string): ScriptResult {
+  #read(text: string): ScriptResult | undefined {
+    if (text === '') return this.#succeeded()
     const end = text.indexOf('\n')
     const head = JSON.parse(end === -1 ? text : text.slice(0, end)) as JsonObject & Failed
     if (head.failed === undefined) {
-      this.#breaker.succeeded()
-      this.#listener.called('ok')
+      this.#succeeded()
       const body = end === -1 ? undefined : (JSON.parse(text.slice(end + 1)) as Json)
       return { head, body }
     }
@@ -204,6 +208,11 @@ class LiveScript implements OpenScript {
     this.#listener.called('failed')
     const { message, stack } = head.failed
     throw new StepFailure('SCRIPT_FAILED', `${this.#placeOf(stack)}: ${message}`)
+  }
+
+  #succeeded(): undefined {
+    this.#breaker.succeeded()
+    this.#listener.called('ok')
   }
 
   #broken(cause: unknown): StepFailure {

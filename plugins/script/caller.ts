@@ -46,11 +46,12 @@ export class Caller {
     exchange: ExchangeView,
     shown: Shown,
     toPatch: (result: ScriptResult) => P,
-  ): P | Promise<P> {
+  ): P | undefined | Promise<P | undefined> {
     const result = this.#script.run(...shown)
-    const finish = (one: ScriptResult) => this.#finish(exchange, one, toPatch)
-    const goOn = (one: ScriptResult) =>
-      one.head['wants'] === undefined ? finish(one) : this.#withStore(shown, one).then(finish)
+    if (result === undefined) return undefined
+    const finish = (one: ScriptResult | undefined) => one && this.#finish(exchange, one, toPatch)
+    const goOn = (one: ScriptResult | undefined) =>
+      one?.head['wants'] === undefined ? finish(one) : this.#withStore(shown, one).then(finish)
     return result instanceof Promise ? result.then(goOn) : goOn(result)
   }
 
@@ -62,11 +63,11 @@ export class Caller {
    * A script that asks for a key of the store ends there, and runs again from its beginning with the value at hand:
    * that is what lets it be synchronous. It is pure, so the second run comes to the same place.
    */
-  async #withStore(shown: Shown, first: ScriptResult): Promise<ScriptResult> {
+  async #withStore(shown: Shown, first: ScriptResult): Promise<ScriptResult | undefined> {
     const [view, ...bodies] = shown
     const values: JsonObject = {}
-    let result = first
-    for (let reads = 0; result.head['wants'] !== undefined; reads++) {
+    let result: ScriptResult | undefined = first
+    for (let reads = 0; result?.head['wants'] !== undefined; reads++) {
       if (reads === MAX_READS) {
         throw new StepFailure('SCRIPT_FAILED', `it reads more than ${MAX_READS} keys of the store`)
       }

@@ -2,7 +2,7 @@ import { bytes, definePlugin, duration, type Infer, script, scriptFile } from '#
 import type { ExchangeView, Hooks, Host, Part, Script } from '#core/sdk.ts'
 import { Caller } from './caller.ts'
 import { chunkPatch, messagePatch, requestPatch, responsePatch } from './patch.ts'
-import { chunkView, messageView, requestView, responseView, usesOf } from './view.ts'
+import { View } from './view.ts'
 
 const OPTIONS = {
   type: 'object',
@@ -117,13 +117,13 @@ function hooksOf(options: Options, program: Script, caller: Caller, host: Host):
   const readsRequest = reads.includes('request.body')
   const readsAnswer = reads.includes('response.body')
   const requestBody = ({ req }: ExchangeView) => (readsRequest ? req.body : undefined)
-  const uses = usesOf(program)
+  const view = new View(program)
   switch (options.on) {
     case 'request': {
       const { names } = host.upstreams
       return {
         request: (exchange) =>
-          caller.call(exchange, [requestView(exchange), requestBody(exchange)], (result) =>
+          caller.call(exchange, [view.request(exchange), requestBody(exchange)], (result) =>
             requestPatch(result, names),
           ),
       }
@@ -133,23 +133,21 @@ function hooksOf(options: Options, program: Script, caller: Caller, host: Host):
         response(exchange) {
           const { res } = exchange
           const answer = readsAnswer && !res.isStream ? res.body : undefined
-          const shown = [responseView(exchange), requestBody(exchange), answer] as const
+          const shown = [view.response(exchange), requestBody(exchange), answer] as const
           return caller.call(exchange, shown, responsePatch)
         },
       }
     case 'chunk':
       return {
         chunk: (chunk, exchange) =>
-          caller.call(
-            exchange,
-            [chunkView(exchange, chunk, uses), requestBody(exchange)],
-            (result) => chunkPatch(result, chunk),
+          caller.call(exchange, [view.chunk(exchange, chunk), requestBody(exchange)], (result) =>
+            chunkPatch(result, chunk),
           ),
       }
     case 'message':
       return {
         message: (message, exchange) =>
-          caller.call(exchange, [messageView(exchange, message, uses)], (result) =>
+          caller.call(exchange, [view.message(exchange, message)], (result) =>
             messagePatch(result, message),
           ),
       }

@@ -1,89 +1,106 @@
-import type { Chunk, ExchangeView, JsonObject, Message, Script } from '#core/sdk.ts'
+import type { Chunk, ExchangeView, Json, JsonObject, Message, Script } from '#core/sdk.ts'
 
-/** What a script sees of an exchange on its way down. Bodies go beside it. */
-export function requestView(exchange: ExchangeView): JsonObject {
-  return { hook: 'request', ...common(exchange) }
-}
+const ROOTS = ['id', 'route', 'now', 'env', 'consumer', 'usage', 'vars'] as const
+const REQUEST = [
+  'method',
+  'path',
+  'query',
+  'headers',
+  'params',
+  'host',
+  'ip',
+  'protocol',
+  'dialect',
+  'model',
+] as const
+const ANSWER = ['status', 'headers', 'isStream'] as const
+const PIECE = ['data', 'json', 'text'] as const
 
-/** What it sees on the way up. */
-export function responseView(exchange: ExchangeView): JsonObject {
-  const { status, headers, isStream } = exchange.res
-  const res = { status, headers: { ...headers }, isStream }
-  return { hook: 'response', ...common(exchange), res, ...given({ usage: exchange.usage }) }
-}
+/** What a script sees of an exchange, without what it cannot reach because it does not name it. Bodies go beside it. */
+export class View {
+  readonly #roots: readonly (typeof ROOTS)[number][]
+  /** Undefined where it does not name the root at all. */
+  readonly #request: readonly (typeof REQUEST)[number][] | undefined
+  readonly #answer: readonly (typeof ANSWER)[number][] | undefined
+  readonly #piece: readonly (typeof PIECE)[number][]
+  readonly #seesTexts: boolean
 
-/** Which parts of a view a script names. A part of an answer is looked at often, so the rest is left out. */
-export interface Uses {
-  readonly req: boolean
-  readonly res: boolean
-  readonly data: boolean
-  readonly json: boolean
-  readonly text: boolean
-}
+  constructor(script: Script) {
+    this.#roots = ROOTS.filter((root) => script.fieldsOf(root)?.size !== 0)
+    this.#request = namedOf(script.fieldsOf('req'), REQUEST)
+    this.#answer = namedOf(script.fieldsOf('res'), ANSWER)
+    this.#piece = PIECE.filter((field) => script.mentions(field))
+    this.#seesTexts = script.mentions('text')
+  }
 
-/** What a script's text names. */
-export function usesOf(program: Script): Uses {
-  const names = (word: string) => program.mentions(word)
-  return {
-    req: names('req'),
-    res: names('res'),
-    data: names('data'),
-    json: names('json'),
-    text: names('text'),
+  /** What it sees of an exchange on its way down. */
+  request(exchange: ExchangeView): JsonObject {
+    return { hook: 'request', ...this.#exchange(exchange), req: this.#req(exchange) ?? {} }
+  }
+
+  /** What it sees on the way up. */
+  response(exchange: ExchangeView): JsonObject {
+    const [req, res] = [this.#req(exchange) ?? {}, this.#res(exchange) ?? {}]
+    return { hook: 'response', ...this.#exchange(exchange), req, res }
+  }
+
+  /** What it sees of an event of an answer, or of a plain answer as a whole. */
+  chunk(exchange: ExchangeView, chunk: Chunk): JsonObject {
+    const { event, isWhole } = chunk
+    const [req, res] = [this.#req(exchange), this.#res(exchange)]
+    const seen = { event, isWhole, ...this.#pieceOf(chunk) }
+    return { hook: 'chunk', ...this.#exchange(exchange), chunk: seen, ...given({ req, res }) }
+  }
+
+  /** What it sees of a message of a WebSocket session. */
+  message(exchange: ExchangeView, message: Message): JsonObject {
+    const { from, isBinary } = message
+    const msg = { from, isBinary, ...this.#pieceOf(message) }
+    const req = this.#req(exchange)
+    return { hook: 'message', ...this.#exchange(exchange), msg, ...given({ req }) }
+  }
+
+  #exchange(exchange: ExchangeView): JsonObject {
+    return pick(exchange, this.#roots)
+  }
+
+  #req({ req }: ExchangeView): JsonObject | undefined {
+    return this.#request && pick(req, this.#request)
+  }
+
+  #res({ res }: ExchangeView): JsonObject | undefined {
+    return this.#answer && pick(res, this.#answer)
+  }
+
+  /** A piece of an answer is looked at often, so what a word of the script does not ask for is not even made. */
+  #pieceOf(piece: Chunk | Message): JsonObject {
+    const seen = pick(piece, this.#piece)
+    if (!this.#seesTexts) return seen
+    const { texts } = piece
+    const isLast = texts.every((one) => one.isLast)
+    return { ...seen, texts: texts as unknown as Json, isLast }
   }
 }
 
-/** What it sees of an event of an answer, or of a plain answer as a whole. */
-export function chunkView(exchange: ExchangeView, chunk: Chunk, uses: Uses): JsonObject {
-  const { event, isWhole } = chunk
-  const seen = { event, isWhole, ...pieceOf(chunk, uses) }
-  const view = uses.req ? common(exchange) : outline(exchange)
-  const { status, headers, isStream } = exchange.res
-  const res = uses.res ? { status, headers: { ...headers }, isStream } : undefined
-  return { hook: 'chunk', ...view, chunk: seen, ...given({ res, usage: exchange.usage }) }
+/** Those of the fields that a script can reach; all where that cannot be told, undefined where none. */
+function namedOf<F extends string>(
+  named: ReadonlySet<string> | undefined,
+  fields: readonly F[],
+): readonly F[] | undefined {
+  if (named?.size === 0) return undefined
+  return fields.filter((field) => named?.has(field) ?? true)
 }
 
-/** What it sees of a message of a WebSocket session. */
-export function messageView(exchange: ExchangeView, message: Message, uses: Uses): JsonObject {
-  const { from, isBinary } = message
-  const msg = { from, isBinary, ...pieceOf(message, uses) }
-  return { hook: 'message', ...(uses.req ? common(exchange) : outline(exchange)), msg }
-}
-
-function pieceOf(piece: Chunk | Message, uses: Uses): JsonObject {
-  const texts = uses.text ? piece.texts : undefined
-  return given({
-    data: uses.data ? piece.data : undefined,
-    json: uses.json ? piece.json : undefined,
-    text: texts && piece.text,
-    texts,
-    isLast: texts?.every(({ isLast }) => isLast),
-  })
-}
-
-function outline({ id, route, now, env, consumer, vars }: ExchangeView): JsonObject {
-  return { id, route, now, env, vars, ...given({ consumer }) } as JsonObject
-}
-
-function common(exchange: ExchangeView): JsonObject {
-  const { id, route, now, env, consumer, upstream, vars } = exchange
-  const { method, path, query, headers, params, host, ip, protocol, dialect, model } = exchange.req
-  const req = {
-    method,
-    path,
-    query,
-    headers,
-    params,
-    host,
-    ip,
-    protocol,
-    dialect,
-    ...given({ model }),
+/** The fields that are there: JSON has no undefined. */
+function pick<T extends object>(from: T, fields: readonly (keyof T & string)[]): JsonObject {
+  const picked: JsonObject = {}
+  for (const field of fields) {
+    const value = from[field]
+    if (value !== undefined) picked[field] = value as Json
   }
-  return { id, route, now, env, req, vars, ...given({ consumer, upstream }) } as JsonObject
+  return picked
 }
 
-/** Without what is not there: JSON has no undefined. */
-function given(fields: object): JsonObject {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+function given(fields: Readonly<Record<string, JsonObject | undefined>>): JsonObject {
+  return pick(fields as Record<string, JsonObject>, Object.keys(fields))
 }

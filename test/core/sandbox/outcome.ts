@@ -7,7 +7,7 @@ export const MEMORY = { memoryBytes: 16 * 1024 ** 2 }
 export async function outcomeOf(run: () => string | Promise<string>): Promise<[string, string]> {
   try {
     const text = await run()
-    const { failed } = JSON.parse(text.split('\n')[0]!) as { failed?: { message: string } }
+    const { failed } = JSON.parse(text.split('\n')[0] || '{}') as { failed?: { message: string } }
     return failed === undefined ? ['ok', text] : ['failed', failed.message]
   } catch (cause) {
     const { kind, message } = cause as { kind: string; message: string }
