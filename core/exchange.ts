@@ -34,6 +34,12 @@ export interface GatewayRequest {
    * Setting it replaces the body that goes upstream.
    */
   body: Json | undefined
+  /**
+   * The same as text, as the client wrote it where nobody has replaced it; undefined where the body isn't JSON, or where
+   * no step said that it reads `request.text` or `request.body`. What no step parses may turn out to be broken JSON:
+   * `body` says so with INVALID_JSON.
+   */
+  readonly bodyText: string | undefined
 }
 
 /** The answer on its way to the client as steps and expressions see it: `res`. */

@@ -283,19 +283,20 @@ export interface Sandbox {
 /** A script that waits to be called. */
 export interface OpenScript {
   /**
-   * Shows it a view: the head, and the bodies of request and answer where it is to see them. Throws or rejects with a
+   * Shows it a view: the head, and as JSON the bodies of request and answer where it is to see them. Throws or rejects with a
    * StepFailure. No promise where it runs inline; undefined where it has changed and said nothing.
    */
   run(
     head: JsonObject,
-    body?: Json,
-    answer?: Json,
+    body?: string,
+    answer?: string,
   ): ScriptResult | undefined | Promise<ScriptResult | undefined>
   close(): void
 }
 
 /** What a script has changed and said. */
 export interface ScriptResult {
+  /** `wants`: a key of the store, before it can go on. `invalid`: it has not run, for a body was no JSON. */
   readonly head: JsonObject
   /** The body, where it is another one now. */
   readonly body: Json | undefined

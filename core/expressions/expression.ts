@@ -1,11 +1,12 @@
 import type { Json } from '../kit/json.ts'
 
 /**
- * A part of an exchange that is only made available when somebody says that they read it. `request.model` is for
- * the kernel: it may find the model without parsing the body. `usage` is for who cannot do without the tokens: an
+ * A part of an exchange that is only made available when somebody says that they read it. `request.text` is the JSON
+ * body as text, for who parses it elsewhere. `request.model` is for the kernel: it may find the model without parsing
+ * the body. `usage` is for who cannot do without the tokens: an
  * upstream that tells them only when asked is asked.
  */
-export type Part = 'request.body' | 'request.model' | 'response.body' | 'usage'
+export type Part = 'request.body' | 'request.text' | 'request.model' | 'response.body' | 'usage'
 
 /**
  * What an expression is evaluated against: the roots by name. An exchange is a scope; `chunk` and `msg` are

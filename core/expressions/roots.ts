@@ -29,7 +29,7 @@ interface Field {
 const ANY: Field = { holds: 'any' }
 const NAMES: Field = { holds: 'names' }
 
-const REQUEST: Record<keyof GatewayRequest, Field> = {
+const REQUEST: Record<Exclude<keyof GatewayRequest, 'bodyText'>, Field> = {
   method: ANY,
   path: ANY,
   query: NAMES,

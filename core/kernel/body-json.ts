@@ -5,6 +5,23 @@ import { isObject, type Json } from '../kit/json.ts'
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 
+/** A body that has passed all checks but for its syntax. */
+export interface UnparsedJson {
+  readonly text: string
+  /** Throws as `parseJson` does. */
+  parse(): Json
+}
+
+/**
+ * Checks a JSON body as `parseJson` does, but for its syntax; undefined where only parsing can tell whether it has a key
+ * `__proto__`. Throws as that does.
+ */
+export function checkJson(bytes: Buffer, maxDepth: number): UnparsedJson | undefined {
+  const text = textOf(bytes, maxDepth)
+  if (MAY_NAME_PROTO.test(text)) return undefined
+  return { text, parse: () => parseText(text) }
+}
+
 /**
  * Parses a JSON body as `JSON.parse` does. Throws INVALID_JSON, with line and column of the fault, for broken JSON,
  * for bytes that are not UTF-8, for more than `maxDepth` lists and maps inside each other, and for a key `__proto__`:
@@ -12,25 +29,34 @@ const BACKSLASH = 0x5c
  * properties like any other; real bodies have them.
  */
 export function parseJson(bytes: Buffer, maxDepth: number): Json {
+  const text = textOf(bytes, maxDepth)
+  const value = parseText(text)
+  if (MAY_NAME_PROTO.test(text) && hasProtoKey(value)) {
+    throw new GatewayError('INVALID_JSON', 'the key "__proto__" is not allowed')
+  }
+  return value
+}
+
+/** Escapes can hide the name; only a body that may hold it is searched. */
+const MAY_NAME_PROTO = /__proto__|\\u005f/i
+
+function textOf(bytes: Buffer, maxDepth: number): string {
   // Before parsing: ten million brackets are ten megabytes as text, and hundreds as objects.
   const deep = findTooDeep(bytes, maxDepth)
   if (deep !== -1) {
     throw invalid(`nested deeper than ${maxDepth}`, bytes.toString('utf8', 0, deep))
   }
   if (!isUtf8(bytes)) throw new GatewayError('INVALID_JSON', 'the body is not UTF-8')
-  const text = bytes.toString()
-  let value: Json
+  return bytes.toString()
+}
+
+function parseText(text: string): Json {
   try {
-    value = JSON.parse(text) as Json
+    return JSON.parse(text) as Json
   } catch {
     const offset = findFault(text)
     throw invalid(describeFault(text, offset), text.slice(0, offset))
   }
-  // Escapes can hide the name; only a body that may hold it is searched.
-  if (/__proto__|\\u005f/i.test(text) && hasProtoKey(value)) {
-    throw new GatewayError('INVALID_JSON', 'the key "__proto__" is not allowed')
-  }
-  return value
 }
 
 /** Offset of the bracket that goes too deep, or -1. */

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { GatewayError } from '../errors.ts'
 
 export { decodeBody } from './body-decode.ts'
-export { parseJson } from './body-json.ts'
+export { checkJson, parseJson } from './body-json.ts'
 
 /** Clients that wait for `100 Continue` before they send their body; they get it when somebody wants the body. */
 const waiting = new WeakMap<IncomingMessage, ServerResponse>()

@@ -21,6 +21,7 @@ import type { Slotted } from '../kit/dense-set.ts'
 import type { Tried } from '../upstream/upstream.ts'
 import { type Json, jsonOf, type JsonObject } from '../kit/json.ts'
 import type { LimitedBody } from './body.ts'
+import type { UnparsedJson } from './body-json.ts'
 import { parseQuery, strippedPath } from './normalise.ts'
 
 /** Fields that describe the bytes of a body, and are wrong once the body is another. */
@@ -80,6 +81,8 @@ export class LiveRequest implements GatewayRequest {
   bytes: Buffer | undefined
   #query: Record<string, string> | undefined
   #body: Json | undefined
+  /** What was not parsed yet. */
+  #text: UnparsedJson | undefined
   #isReplaced = false
 
   constructor(head: RequestHead) {
@@ -121,12 +124,24 @@ export class LiveRequest implements GatewayRequest {
   }
 
   get body(): Json | undefined {
+    if (this.#body === undefined && this.#text !== undefined) this.#body = this.#text.parse()
     return this.#body
   }
 
   set body(value: Json | undefined) {
     this.#body = value
+    this.#text = undefined
     this.#isReplaced = true
+  }
+
+  get bodyText(): string | undefined {
+    if (this.#text !== undefined) return this.#text.text
+    return this.#body === undefined ? undefined : JSON.stringify(this.#body)
+  }
+
+  /** Keeps what the bytes say, to be parsed for who asks. */
+  unparsed(text: UnparsedJson): void {
+    this.#text = text
   }
 
   /** Keeps what the bytes were parsed to, without counting as a change. */

@@ -227,7 +227,7 @@ export class GenerationFactory {
     const chain = compileChain(steps, {
       bodyAt: plan.bodyAt,
       readBody: (exchange: LiveExchange) =>
-        readJsonBody(exchange, route.bodyBytes, server.limits.jsonDepth),
+        readJsonBody(exchange, route.bodyBytes, server.limits.jsonDepth, plan.parsesBody),
       deliver: createDeliver({
         route,
         upstreams,

@@ -6,6 +6,8 @@ import type { Hooks } from '../sdk.ts'
 export interface Plan {
   /** Before which step the request body is read and parsed; the number of steps where only the routing rule reads it. */
   readonly bodyAt: number | undefined
+  /** True where it is parsed then, and not only for who asks. */
+  readonly parsesBody: boolean
   /** True where the answer is gathered before it goes on. Event streams stay streams. */
   readonly readsAnswer: boolean
   /** True where the request body is kept for another attempt. */
@@ -31,12 +33,12 @@ export function planRoute(
   goesByModel: boolean,
 ): Plan {
   const reasons: string[] = []
-  const reader = steps.findIndex(({ config }) => reads(config, 'request.body', 'request.model'))
+  const reader = steps.findIndex(({ config }) => reads(config, ...BODY, 'request.text'))
   let bodyAt: number | undefined
   if (reader !== -1) {
     bodyAt = reader
     reasons.push(`the request body is read as JSON: ${steps[reader]!.config.place} reads it`)
-  } else if (route.upstream && overlap(route.upstream.reads, 'request.body', 'request.model')) {
+  } else if (route.upstream && overlap(route.upstream.reads, ...BODY)) {
     bodyAt = steps.length
     reasons.push('the request body is read as JSON: the routing rule reads it')
   } else if (goesByModel) {
@@ -62,6 +64,11 @@ export function planRoute(
   }
   return {
     bodyAt,
+    parsesBody:
+      goesByModel ||
+      counter !== undefined ||
+      (route.upstream !== undefined && overlap(route.upstream.reads, ...BODY)) ||
+      steps.some(({ config }) => reads(config, ...BODY)),
     readsAnswer: answerReader !== undefined,
     replays: retrier !== undefined,
     needsUsage: counter !== undefined,
@@ -69,6 +76,9 @@ export function planRoute(
     reasons,
   }
 }
+
+/** Parts for which the request body is parsed. */
+const BODY: readonly Part[] = ['request.body', 'request.model']
 
 function reads(step: StepConfig, ...parts: readonly Part[]): boolean {
   return (

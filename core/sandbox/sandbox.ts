@@ -164,8 +164,8 @@ class LiveScript implements OpenScript {
 
   run(
     head: JsonObject,
-    body?: Json,
-    answer?: Json,
+    body?: string,
+    answer?: string,
   ): ScriptResult | undefined | Promise<ScriptResult | undefined> {
     if (!this.#breaker.admits()) {
       this.#listener.called('off')
@@ -267,9 +267,14 @@ async function openInline(program: Program): Promise<Runner> {
   return script
 }
 
-function textOf(head: JsonObject, body: Json | undefined, answer: Json | undefined): string {
+/** A line each. JSON has line breaks only where it may have carriage returns as well. */
+function textOf(head: JsonObject, body: string | undefined, answer: string | undefined): string {
   const text = JSON.stringify(head)
   if (body === undefined && answer === undefined) return text
-  const first = body === undefined ? '' : JSON.stringify(body)
-  return answer === undefined ? `${text}\n${first}` : `${text}\n${first}\n${JSON.stringify(answer)}`
+  const first = body === undefined ? '' : inOneLine(body)
+  return answer === undefined ? `${text}\n${first}` : `${text}\n${first}\n${inOneLine(answer)}`
+}
+
+function inOneLine(json: string): string {
+  return json.includes('\n') ? json.replaceAll('\n', '\r') : json
 }

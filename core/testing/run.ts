@@ -145,7 +145,9 @@ function headersOf({ headers = {}, body }: TestRequest): Record<string, string> 
 async function chainOf(step: LiveStep, upstream: Upstream, seen: SeenRequest[]) {
   const { reads } = step.config
   const context = step.hooks.handle ? await createContexts(() => undefined) : undefined
-  const readsBody = reads.has('request.body') || reads.has('request.model')
+  const readsBody = (['request.body', 'request.text', 'request.model'] as const).some((part) =>
+    reads.has(part),
+  )
   const chain = compileChain([step], {
     // The bytes are there from the start, so the chain has nothing to wait for.
     bodyAt: undefined,

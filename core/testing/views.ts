@@ -85,6 +85,7 @@ function requestView({ req }: LiveExchange): ExchangeView['req'] {
     params: frozen({ ...req.params }),
     model: req.model,
     body: frozen(req.body),
+    bodyText: req.bodyText,
   })
 }
 

@@ -18,7 +18,7 @@ const TTL_MS = 3_600_000
 const MAX_TTL_MS = 30 * 86_400_000
 
 /** What a script is shown: the head of a view, and the bodies of request and answer. */
-type Shown = readonly [view: JsonObject, body?: Json | undefined, answer?: Json | undefined]
+type Shown = readonly [view: JsonObject, body?: string | undefined, answer?: string | undefined]
 
 /** Calls a script, and does for it what it cannot do in there: read the store, write to it, write to the log. */
 export class Caller {
@@ -83,7 +83,8 @@ export class Caller {
     result: ScriptResult,
     toPatch: (result: ScriptResult) => P,
   ): P | Promise<P> {
-    const { lines = [], dropped = 0, writes = [] } = result.head as JsonObject & Said
+    const { invalid, lines = [], dropped = 0, writes = [] } = result.head as JsonObject & Said
+    if (invalid === true) refuseBody(exchange)
     for (const line of lines) this.#host.log.info('script says', { id: exchange.id, line })
     if (dropped > 0)
       this.#host.log.warn('script says more than it may', { id: exchange.id, dropped })
@@ -101,7 +102,14 @@ export class Caller {
   }
 }
 
+/** Nobody has parsed it before: who asks for it now is told what is wrong, and where. */
+function refuseBody({ req }: ExchangeView): never {
+  void req.body
+  throw new StepFailure('SCRIPT_FAILED', 'the body is not JSON')
+}
+
 interface Said {
+  readonly invalid?: boolean
   readonly lines?: string[]
   readonly dropped?: number
   readonly writes?: Write[]

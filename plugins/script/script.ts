@@ -92,7 +92,8 @@ export default definePlugin({
     'Looks at requests and answers with a script of yours, in a sandbox, and changes or refuses them.',
   schema: OPTIONS,
   reads: (options) => readParts(options),
-  writes: (options) => readParts(options),
+  writes: (options) =>
+    readParts(options).map((part) => (part === 'request.text' ? 'request.body' : part)),
   protocols: ({ on }) => PROTOCOLS[on],
 
   check(options, report) {
@@ -114,9 +115,9 @@ export default definePlugin({
 
 function hooksOf(options: Options, program: Script, caller: Caller, host: Host): Hooks {
   const reads = readParts(options)
-  const readsRequest = reads.includes('request.body')
+  const readsRequest = reads.includes('request.text')
   const readsAnswer = reads.includes('response.body')
-  const requestBody = ({ req }: ExchangeView) => (readsRequest ? req.body : undefined)
+  const requestBody = ({ req }: ExchangeView) => (readsRequest ? req.bodyText : undefined)
   const view = new View(program)
   switch (options.on) {
     case 'request': {
@@ -132,7 +133,8 @@ function hooksOf(options: Options, program: Script, caller: Caller, host: Host):
       return {
         response(exchange) {
           const { res } = exchange
-          const answer = readsAnswer && !res.isStream ? res.body : undefined
+          const body = readsAnswer && !res.isStream ? res.body : undefined
+          const answer = body === undefined ? undefined : JSON.stringify(body)
           const shown = [view.response(exchange), requestBody(exchange), answer] as const
           return caller.call(exchange, shown, responsePatch)
         },
@@ -171,14 +173,15 @@ function scriptOf({ code, file }: Options): Script {
   return (code ?? file)!
 }
 
-/** A script reads what its text names: what it does not name is not parsed for it. */
+/** A script reads what its text names. It parses the request itself; what it does not name is not parsed for it. */
 function readParts(options: Options): readonly Part[] {
   const program = options.code ?? options.file
   if (program === undefined) return []
   const parts: Part[] = []
   const isUp = options.on !== 'request'
-  if (program.mentions(isUp ? 'req.body' : 'body')) parts.push('request.body')
-  if (program.mentions(isUp ? 'req.model' : 'model')) parts.push('request.model')
+  if (program.mentions(isUp ? 'req.body' : 'body')) parts.push('request.text')
+  const isModelRead = program.fieldsOf('req')?.has('model') ?? program.mentions('model')
+  if (isModelRead) parts.push('request.model')
   if (options.on === 'response' && program.mentions('body')) parts.push('response.body')
   if (isUp && program.mentions('usage')) parts.push('usage')
   return parts

@@ -42,7 +42,7 @@ function scopeAt(
   )
 }
 
-function requestWith(req: Readonly<GatewayRequest>, body: Json | undefined): GatewayRequest {
+function requestWith(req: Readonly<GatewayRequest>, body: Json | undefined): object {
   const { method, path, query, headers, params, host, ip, protocol, dialect, model } = req
   return { method, path, query, headers, params, host, ip, protocol, dialect, model, body }
 }
