@@ -1,3 +1,4 @@
+import { DenseSet, type Slotted } from '../kit/dense-set.ts'
 import { Cell, CellError, type CellFailure, PATIENCE } from './cell.ts'
 import type { AnyProgram } from './program.ts'
 
@@ -20,7 +21,8 @@ export interface CellCall {
   failed(failure: CellFailure): void
 }
 
-interface Running {
+interface Running extends Slotted {
+  readonly cell: Cell
   readonly call: CellCall
   readonly since: number
   readonly until: number
@@ -40,7 +42,7 @@ export class Cells {
   readonly #most: number
   readonly #onLost: (call: CellCall | undefined) => void
   readonly #idle: Cell[] = []
-  readonly #running = new Map<Cell, Running>()
+  readonly #running = new DenseSet<Running>()
   readonly #queue: Waiting[] = []
   #opening = 0
   #isClosed = false
@@ -74,8 +76,8 @@ export class Cells {
   /** Looks for calls that cannot be stopped, and for those that have waited long enough for an isolate of their own. */
   sweep(now: number, cpu: number, running: number): void {
     if (this.#isClosed) return
-    for (const [cell, one] of this.#running) {
-      if (now < one.until || cell.hasStopped) continue
+    for (const one of this.#running) {
+      if (now < one.until || one.cell.hasStopped) continue
       one.overdueAt ??= cpu
       // By what was worked, and not by the clock: a busy machine is nobody's fault here.
       if (cpu - one.overdueAt > GRACE_MS * running) return this.#lose(one.call)
@@ -87,7 +89,8 @@ export class Cells {
 
   /** The call that has been running for the longest time, unless it was told of already. */
   get oldest(): { readonly call: CellCall; readonly since: number } | undefined {
-    return this.#isClosed ? undefined : this.#running.values().next().value
+    if (this.#isClosed) return undefined
+    return [...this.#running].toSorted((a, b) => a.since - b.since)[0]
   }
 
   close(): void {
@@ -95,7 +98,8 @@ export class Cells {
     for (const { call } of this.#queue.splice(0)) {
       call.failed({ kind: 'broken', message: 'it was closed', trace: '' })
     }
-    for (const cell of [...this.#idle.splice(0), ...this.#running.keys()]) cell.dispose()
+    for (const cell of this.#idle.splice(0)) cell.dispose()
+    for (const { cell } of this.#running) cell.dispose()
   }
 
   /** Nothing of this script runs here any more; whoever is told has the other calls run elsewhere. */
@@ -115,14 +119,15 @@ export class Cells {
     const { timeoutMs } = this.#program.limits
     const since = performance.now()
     const until = since + timeoutMs * patience
-    this.#running.set(cell, { call, since, until, overdueAt: undefined })
+    const one: Running = { cell, call, since, until, overdueAt: undefined, slot: -1 }
+    this.#running.add(one)
     try {
       const result = await cell.run(call.text, patience)
-      this.#running.delete(cell)
+      this.#running.delete(one)
       call.done(result)
       this.#next(cell)
     } catch (cause) {
-      this.#running.delete(cell)
+      this.#running.delete(one)
       cell.dispose()
       const failure = failureOf(cause)
       if (failure.kind === 'starved' && patience === 1) this.#wait(call, PATIENCE)
@@ -155,7 +160,7 @@ export class Cells {
   #openCell(): Promise<Cell> {
     return Cell.open(this.#program, () => {
       const now = performance.now()
-      const overdue = [...this.#running.values()].find(({ until }) => now > until)
+      const overdue = [...this.#running].find(({ until }) => now > until)
       this.#lose((overdue ?? this.oldest)?.call)
     })
   }

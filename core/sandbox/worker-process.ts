@@ -3,14 +3,20 @@ import { writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { setPriority } from 'node:os'
 import { dirname, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { FRAME, type Frame, FrameReader, FrameWriter } from './frames.ts'
-import type { AnyProgram } from './program.ts'
+import type { PendingCall } from './pending-calls.ts'
+import type { Subject } from './subject.ts'
 
 const require = createRequire(import.meta.url)
 const ENTRY = fileURLToPath(new URL('./worker.ts', import.meta.url))
 /** As `nice` counts: about a tenth of what others get, where they compete. */
 const LOW_PRIORITY = 10
+const GROUP_RETRY_MS = 150
+
+/** Why a worker ended, as metrics have it. `ended`: by itself, or by somebody else. */
+export type WorkerEnd = 'timeout' | 'memory' | 'silent' | 'ended'
 
 /** What a worker tells. */
 export interface WorkerListener {
@@ -22,11 +28,16 @@ export interface WorkerListener {
 /** A process for scripts: started, spoken to, and killed. It does not keep the gateway alive. */
 export class WorkerProcess {
   readonly pid: number | undefined
+  /** Why it is to end, or does. */
+  failure: { readonly kind: WorkerEnd; readonly message: string } | undefined
   readonly #child: ChildProcess
   readonly #writer: FrameWriter
   #said = ''
   #heard = 0
+  /** Subjects that it was given, and whether it has loaded them. */
+  readonly #given = new Map<number, boolean>()
   #loading = 0
+  #groupPriority = 0
   #hasEnded = false
   readonly #ended = Promise.withResolvers<void>()
 
@@ -42,7 +53,7 @@ export class WorkerProcess {
     const { stdin, stdout, stderr } = child
     const reader = new FrameReader((frame) => {
       this.#heard++
-      if (frame.kind === FRAME.loaded) this.#loading--
+      if (frame.kind === FRAME.loaded) this.#loaded(frame)
       listener.frame(this, frame)
     })
     stdout.on('data', (piece: Buffer) => reader.push(piece))
@@ -78,8 +89,35 @@ export class WorkerProcess {
     return this.#loading === 0
   }
 
+  /** True once it has loaded this one. */
+  has(subject: Subject): boolean {
+    return this.#given.get(subject.id) === true
+  }
+
+  load(subject: Subject): void {
+    if (this.#given.has(subject.id)) return
+    this.#given.set(subject.id, false)
+    this.#loading++
+    this.#send(FRAME.load, 0, subject.id, JSON.stringify(subject.program))
+  }
+
+  #loaded({ subject, text }: Frame): void {
+    if (this.#given.has(subject)) this.#given.set(subject, text === '')
+    this.#loading--
+  }
+
+  forget(subject: Subject): void {
+    if (this.#given.delete(subject.id)) this.#send(FRAME.forget, 0, subject.id, '')
+  }
+
+  run({ id, subject, text }: PendingCall): void {
+    this.load(subject)
+    this.#send(FRAME.call, id, subject.id, text)
+  }
+
   /** Others come first, where there is not time enough for all. */
-  yieldToOthers(): void {
+  yieldForGood(): void {
+    this.yieldAWhile()
     try {
       if (this.pid !== undefined) setPriority(this.pid, LOW_PRIORITY)
     } catch {
@@ -87,12 +125,35 @@ export class WorkerProcess {
     }
   }
 
-  load(subject: number, program: AnyProgram): void {
-    this.#loading++
-    this.send(FRAME.load, 0, subject, JSON.stringify(program))
+  /** The same until it has to hurry, as far as that can be taken back without special rights. */
+  yieldAWhile(): void {
+    void this.#setGroupPriority(LOW_PRIORITY)
   }
 
-  send(kind: number, id: number, subject: number, text: string): void {
+  hurry(): void {
+    void this.#setGroupPriority(0)
+  }
+
+  /**
+   * Outside of containers, Linux shares the processors out by session first, and `nice` counts within one only
+   * (sched(7), "The autogroup feature"). A worker is a session of its own.
+   */
+  async #setGroupPriority(nice: number): Promise<void> {
+    if (process.platform !== 'linux' || this.pid === undefined) return
+    this.#groupPriority = nice
+    const isWanted = () => this.#groupPriority === nice && !this.#hasEnded
+    while (isWanted()) {
+      try {
+        return await writeFile(`/proc/${this.pid}/autogroup`, String(nice))
+      } catch (cause) {
+        if ((cause as NodeJS.ErrnoException).code !== 'EAGAIN') return
+      }
+      // Linux takes ten of these in a second, from all who have no rights.
+      await delay(GROUP_RETRY_MS, undefined, { ref: false })
+    }
+  }
+
+  #send(kind: number, id: number, subject: number, text: string): void {
     if (!this.#hasEnded) this.#writer.send(kind, id, subject, text)
   }
 
@@ -113,6 +174,8 @@ function nodeOptions(): string[] {
   const own = resolve(dirname(ENTRY), '../..')
   return [
     '--no-node-snapshot',
+    // Isolates are small: what helpers would save one of them, they take from all others.
+    '--single-threaded-gc',
     '--disable-warning=ExperimentalWarning',
     '--disable-warning=SecurityWarning',
     '--permission',

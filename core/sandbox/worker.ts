@@ -5,6 +5,7 @@
  */
 import { writeSync } from 'node:fs'
 import process from 'node:process'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { CellCall, Cells } from './cells.ts'
 import type { CellFailure } from './cell.ts'
 import { encodeFrame, FRAME, type Frame, FrameReader, FrameWriter } from './frames.ts'
@@ -15,10 +16,14 @@ const SWEEP_MS = 5
 const QUIET_SWEEPS = 200
 /** Memory of the whole process beyond which the call that has run longest is taken to be at fault. Bytes. */
 const MAX_RSS = 1024 ** 3
+/** How long the loading of one program may hold up the next. Milliseconds. */
+const TURN_MS = 100
 
 const { Cells: CellsOf } = await import('./cells.ts')
 const programs = new Map<number, { readonly cells: Cells; readonly ready: Promise<void> }>()
 const writer = new FrameWriter((bytes) => void process.stdout.write(bytes))
+/** When the next program may be loaded: all at once would take the processors from calls. */
+let turn: Promise<unknown> = Promise.resolve()
 let sweeping: NodeJS.Timeout | undefined
 let quiet = 0
 /** Set once a call cannot be stopped: what is worked from then on is its work, and nobody else is blamed for it. */
@@ -44,7 +49,8 @@ function take({ kind, id, subject, text }: Frame): void {
 
 function load(subject: number, program: AnyProgram): void {
   const cells = new CellsOf(program, lost)
-  const ready = cells.open()
+  const ready = turn.then(() => cells.open())
+  turn = Promise.race([ready.catch(() => undefined), delay(TURN_MS)])
   programs.set(subject, { cells, ready })
   ready.then(
     () => writer.send(FRAME.loaded, 0, subject, ''),

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { ScriptProcesses, type WorkerEnd } from '#core/sandbox/processes.ts'
+import { ScriptProcesses } from '#core/sandbox/processes.ts'
+import type { WorkerEnd } from '#core/sandbox/worker-process.ts'
 import type { Logger } from '#core/sdk.ts'
 import { HOSTILE } from '../core/sandbox/hostile.ts'
 import { MEMORY, outcomeOf } from '../core/sandbox/outcome.ts'

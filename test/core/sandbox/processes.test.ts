@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { ScriptProcesses, type WorkerEnd } from '#core/sandbox/processes.ts'
+import { ScriptProcesses } from '#core/sandbox/processes.ts'
+import type { WorkerEnd } from '#core/sandbox/worker-process.ts'
 import type { Logger } from '#core/sdk.ts'
 import { call, program } from './programs.ts'
 

@@ -2,8 +2,10 @@ import { readFile } from 'node:fs/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { ScriptProcesses, type WorkerEnd } from '#core/sandbox/processes.ts'
+import { ScriptProcesses } from '#core/sandbox/processes.ts'
+import type { WorkerEnd } from '#core/sandbox/worker-process.ts'
 import type { Logger } from '#core/sdk.ts'
+import { TRUST_AFTER } from '#core/sandbox/subject.ts'
 import { HOSTILE } from './hostile.ts'
 import { MEMORY } from './outcome.ts'
 import { call, program } from './programs.ts'
@@ -32,6 +34,9 @@ beforeEach(async () => {
 const WAIT = { timeout: 20_000, interval: 5 }
 const workers = (count: number) =>
   vi.waitFor(() => expect(processes.pids).toHaveLength(count), WAIT)
+const settledDown = () => vi.waitFor(() => expect(processes.isSettled).toBe(true), WAIT)
+const gone = (pid: number) =>
+  vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'), WAIT)
 const lossOf = (subject: number, body: object = {}) =>
   processes.run(subject, call(body)).then(
     () => undefined,
@@ -41,26 +46,35 @@ const said = async (subject: number, n: number) => {
   const { vars } = JSON.parse(await processes.run(subject, call({ n }))) as { vars: { n: number } }
   return vars.n
 }
+/** Has a script behave until it runs where the others do. */
+async function trusted(code: string): Promise<number> {
+  const subject = await processes.load(program(code))
+  for (let n = 0; n <= TRUST_AFTER; n++) await said(subject, n)
+  await settledDown()
+  return subject
+}
 
-describe('a script that cannot be stopped', { timeout: 60_000 }, () => {
-  it('costs its own call and its process, and no call of others', async () => {
+describe('a script that is new', { timeout: 60_000 }, () => {
+  beforeEach(settledDown)
+
+  it('costs its own call and the spare, and others not even a second try', async () => {
+    const [active, spare] = processes.pids
     const stuck = await processes.load(program(STUCK))
-    await workers(2)
-    const [pid] = processes.pids
     const loss = lossOf(stuck)
     const others = Array.from({ length: 50 }, (_, n) => said(good, n))
     expect(await loss).toMatchObject(LOST)
     expect(await Promise.all(others)).toEqual(Array.from({ length: 50 }, (_, n) => n))
-    await vi.waitFor(() => expect(() => process.kill(pid!, 0)).toThrow('ESRCH'), WAIT)
+    await gone(spare!)
+    expect(processes.pids[0]).toBe(active)
     expect(ended).toEqual(['timeout'])
   })
 
-  it('is run apart from the others from then on, however often', async () => {
+  it('is run apart from all others once it could not be stopped, however often', async () => {
     const sly = await processes.load(program(SLY))
-    await workers(2)
     expect(await lossOf(sly, { stuck: true })).toMatchObject(LOST)
     await vi.waitFor(() => expect(ended).toEqual(['timeout']), WAIT)
     await workers(3)
+    await settledDown()
     const [active, spare] = processes.pids
     for (let n = 0; n < 3; n++) expect(await lossOf(sly, { stuck: true })).toMatchObject(LOST)
     expect(await said(sly, 7)).toBe(7)
@@ -72,26 +86,59 @@ describe('a script that cannot be stopped', { timeout: 60_000 }, () => {
   })
 
   it('takes its other calls along, so that these cost nobody a process either', async () => {
+    const [active] = processes.pids
     const sly = await processes.load(program(SLY))
-    const [, spare] = processes.pids
     const losses = Array.from({ length: 3 }, () => lossOf(sly, { stuck: true }))
     for (const loss of await Promise.all(losses)) expect(loss).toBeInstanceOf(Error)
     expect(await said(sly, 7)).toBe(7)
-    await vi.waitFor(() => expect(processes.pids[0]).toBe(spare), WAIT)
     expect(await said(good, 8)).toBe(8)
+    expect(processes.pids[0]).toBe(active)
+  })
+
+  it('goes on with the others when the spare is lost to somebody else', async () => {
+    const [, spare] = processes.pids
+    const fresh = await processes.load(program('vars.n = req.body.n', { timeoutMs: 2_000 }))
+    const calls = Array.from({ length: 20 }, (_, n) => said(fresh, n))
+    process.kill(spare!, 'SIGKILL')
+    expect(await Promise.all(calls)).toEqual(Array.from({ length: 20 }, (_, n) => n))
+  })
+})
+
+describe('a script that has earned trust', { timeout: 60_000 }, () => {
+  beforeEach(settledDown)
+
+  it('costs the working process when it cannot be stopped, and the spare takes over', async () => {
+    const sly = await trusted(SLY)
+    const [active, spare] = processes.pids
+    const loss = lossOf(sly, { stuck: true })
+    const others = Array.from({ length: 50 }, (_, n) => said(good, n))
+    expect(await loss).toMatchObject(LOST)
+    expect(await Promise.all(others)).toEqual(Array.from({ length: 50 }, (_, n) => n))
+    await gone(active!)
+    expect(processes.pids[0]).toBe(spare)
+    expect(ended).toEqual(['timeout'])
   })
 
   it('leaves the others where they are until the spare can take over', async () => {
-    const [pid, spare] = processes.pids
-    process.kill(spare!, 'SIGSTOP')
-    const stuck = await processes.load(program(STUCK))
-    expect(await lossOf(stuck)).toMatchObject(LOST)
+    const sly = await trusted(SLY)
+    const [active, spare] = processes.pids
+    process.kill(spare!, 'SIGKILL')
+    await gone(spare!)
+    expect(await lossOf(sly, { stuck: true })).toMatchObject(LOST)
     expect(await said(good, 7)).toBe(7)
-    expect(processes.pids[0]).toBe(pid)
-    process.kill(spare!, 'SIGCONT')
-    await vi.waitFor(() => expect(ended).toEqual(['timeout']), WAIT)
-    expect(processes.pids[0]).toBe(spare)
+    expect(processes.pids[0]).toBe(active)
+    await gone(active!)
+    expect(ended).toEqual(['ended', 'timeout'])
     expect(await said(good, 8)).toBe(8)
+  })
+
+  it('is watched like a new one once it meets a limit', async () => {
+    const sly = await trusted(`if (req.body.late) for (;;);\n${SLY}`)
+    const [active, spare] = processes.pids
+    expect(await lossOf(sly, { late: true })).toMatchObject({ kind: 'timeout' })
+    expect(await lossOf(sly, { stuck: true })).toMatchObject(LOST)
+    await gone(spare!)
+    expect(processes.pids[0]).toBe(active)
   })
 })
 
@@ -121,7 +168,8 @@ const MEGABYTE = 1024 ** 2
 
 /** Waits until there are a worker and a spare again, and both have had the time to let go. */
 async function settled(): Promise<void> {
-  await vi.waitFor(() => expect(processes.pids).toHaveLength(2), WAIT)
+  await workers(2)
+  await settledDown()
   await said(good, 1)
 }
 
