@@ -35,7 +35,7 @@ export async function ask(
   request: UpstreamRequest,
 ): Promise<UpstreamAnswer> {
   const attempt = live.upstream.send(request)
-  exchange.cancel = (reason) => attempt.abort(reason)
+  exchange.underWay = attempt
   try {
     const answer = await attempt.answer
     assertWanted(exchange)

@@ -140,7 +140,7 @@ async function connect(
       `the upstream ${live.config.name} does not speak WebSocket`,
     )
   }
-  exchange.cancel = (reason) => handshake.abort(reason)
+  exchange.underWay = handshake
   const answer = await handshake.answer
   if (exchange.ended ?? exchange.givenUp) {
     answer.session?.socket.destroy()

@@ -337,8 +337,8 @@ export class LiveExchange implements Exchange, Slotted {
   givenUp: Error | undefined
   /** The request's body, where it is passed on as it comes. */
   upload: LimitedBody | undefined
-  /** Gives up what is under way upstream. */
-  cancel: ((reason: Error) => void) | undefined
+  /** What works on it at the moment, to be given up: the attempt, then the answer on its way. */
+  underWay: { abort(reason: Error): void } | undefined
   /** The upstream's side of a WebSocket session, before it is relayed. */
   session: { readonly socket: Socket; readonly head: Buffer } | undefined
   /** A plain answer as the upstream gave it: tokens were spent on it, whatever steps make of it. */
@@ -444,14 +444,14 @@ export class LiveExchange implements Exchange, Slotted {
   end(reason: Error): void {
     if (this.ended !== undefined) return
     this.ended = reason
-    this.cancel?.(reason)
+    this.underWay?.abort(reason)
     this.#controller?.abort(reason)
   }
 
   /** Stops the attempt that is under way; the exchange itself goes on. */
   giveUp(reason: Error): void {
     this.givenUp = reason
-    this.cancel?.(reason)
+    this.underWay?.abort(reason)
   }
 
   /** Tokens of the prompt where the upstream has not told them; the body may not have been parsed before. */

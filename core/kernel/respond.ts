@@ -139,10 +139,12 @@ function writeStream(exchange: LiveExchange, options: RespondOptions): void {
     framing === 'bytes'
       ? tap(exchange, options, out)
       : pipe(exchange, framing, source, out, options)
-  exchange.cancel = (reason) => {
-    source.abort(reason)
-    // The source may be through while a hook still thinks.
-    sink.error(reason)
+  exchange.underWay = {
+    abort(reason) {
+      source.abort(reason)
+      // The source may be through while a hook still thinks.
+      sink.error(reason)
+    },
   }
   exchange.firstByteAt = performance.now()
   res.raw.flushHeaders()
@@ -206,7 +208,7 @@ function gather(exchange: LiveExchange, source: ByteSource, options: RespondOpti
   const { res } = exchange
   let pieces: Buffer[] = []
   let size = 0
-  exchange.cancel = (reason) => source.abort(reason)
+  exchange.underWay = source
   source.pipe({
     data(piece) {
       size += piece.length

@@ -163,13 +163,15 @@ class Upgrade {
       },
     })
     // Told by a reload or a shutdown that it must end.
-    exchange.cancel = (reason) =>
-      session.close(
-        CLOSE.restart,
-        reason.message,
-        reason instanceof GatewayError ? reason : undefined,
-      )
-    if (exchange.ended) exchange.cancel(exchange.ended)
+    exchange.underWay = {
+      abort: (reason) =>
+        session.close(
+          CLOSE.restart,
+          reason.message,
+          reason instanceof GatewayError ? reason : undefined,
+        ),
+    }
+    if (exchange.ended) exchange.underWay.abort(exchange.ended)
   }
 
   #onClose(): void {

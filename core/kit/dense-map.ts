@@ -4,11 +4,12 @@
  */
 export class DenseMap<K extends string | number, V> {
   readonly #places = new Map<K, number>()
-  readonly #keys: K[] = []
-  readonly #values: V[] = []
+  readonly #keys: (K | undefined)[] = []
+  readonly #values: (V | undefined)[] = []
+  #size = 0
 
   get size(): number {
-    return this.#keys.length
+    return this.#size
   }
 
   has(key: K): boolean {
@@ -21,13 +22,13 @@ export class DenseMap<K extends string | number, V> {
   }
 
   set(key: K, value: V): void {
-    const place = this.#places.get(key)
-    if (place !== undefined) {
-      this.#values[place] = value
-      return
+    let place = this.#places.get(key)
+    if (place === undefined) {
+      place = this.#size++
+      this.#places.set(key, place)
+      this.#keys[place] = key
     }
-    this.#values.push(value)
-    this.#places.set(key, this.#keys.push(key) - 1)
+    this.#values[place] = value
   }
 
   /** The last entry takes the place, so that nothing is shifted. */
@@ -35,13 +36,14 @@ export class DenseMap<K extends string | number, V> {
     const place = this.#places.get(key)
     if (place === undefined) return false
     this.#places.delete(key)
-    const lastKey = this.#keys.pop()!
-    const lastValue = this.#values.pop()!
-    if (place < this.#keys.length) {
-      this.#keys[place] = lastKey
-      this.#values[place] = lastValue
-      this.#places.set(lastKey, place)
+    const last = --this.#size
+    if (place < last) {
+      this.#keys[place] = this.#keys[last]
+      this.#values[place] = this.#values[last]
+      this.#places.set(this.#keys[place]!, place)
     }
+    this.#keys[last] = undefined
+    this.#values[last] = undefined
     return true
   }
 
@@ -52,6 +54,6 @@ export class DenseMap<K extends string | number, V> {
 
   /** The values as they are now: whoever goes through them may add and delete. */
   values(): readonly V[] {
-    return this.#values.slice()
+    return this.#values.slice(0, this.#size) as V[]
   }
 }

@@ -12,30 +12,33 @@ export interface Slotted {
  * each time.
  */
 export class DenseSet<T extends Slotted> implements Iterable<T> {
-  readonly #members: T[] = []
+  /** Never made shorter: a list that shrinks and grows is a new one each time, with the same effect. */
+  readonly #members: (T | undefined)[] = []
+  #size = 0
 
   get size(): number {
-    return this.#members.length
+    return this.#size
   }
 
   add(member: T): void {
-    if (member.slot < 0) member.slot = this.#members.push(member) - 1
+    if (member.slot >= 0) return
+    member.slot = this.#size++
+    this.#members[member.slot] = member
   }
 
   /** The last one takes its place, so that nothing is shifted. */
   delete(member: T): void {
     const { slot } = member
     if (slot < 0) return
-    const last = this.#members.pop()!
-    if (last !== member) {
-      this.#members[slot] = last
-      last.slot = slot
-    }
+    const last = this.#members[--this.#size]!
+    this.#members[slot] = last
+    last.slot = slot
+    this.#members[this.#size] = undefined
     member.slot = -1
   }
 
   /** The members as they are now: whoever goes through them may add and delete. */
   [Symbol.iterator](): ArrayIterator<T> {
-    return this.#members.slice().values()
+    return (this.#members.slice(0, this.#size) as T[]).values()
   }
 }
