@@ -29,6 +29,7 @@ export const anthropic: Dialect = {
     body: errorBody(error),
   }),
   renderStreamError: (error) => formatEvent('error', errorBody(error)),
+  usageMember: 'usage',
   usageOf: (body) => (isObject(body) ? anthropicUsage(body['usage']) : undefined),
   usageReader: () => new MessagesUsageReader(),
 }

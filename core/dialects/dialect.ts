@@ -126,8 +126,10 @@ export interface Dialect {
    * went before, for the dialect that numbers them.
    */
   renderStreamError(error: PublicError, sent?: number): string
-  /** Usage of a plain answer. */
+  /** Usage of a plain answer, or of its last members: `usageMember` and what follows it. */
   usageOf(body: Json): Usage | undefined
+  /** The member of a plain answer that tells the usage; undefined where nothing is known of any. */
+  readonly usageMember: string | undefined
   /** A reader for one streamed answer. */
   usageReader(): UsageReader
 }

@@ -22,6 +22,7 @@ export const gemini: Dialect = {
     body: errorBody(error),
   }),
   renderStreamError: (error) => formatEvent(undefined, errorBody(error)),
+  usageMember: 'usageMetadata',
   usageOf(body) {
     // A stream that was not asked for as SSE is one list of answers; the last knows the whole count.
     if (Array.isArray(body)) return body.map(geminiUsage).findLast((usage) => usage !== undefined)

@@ -19,6 +19,7 @@ export const http: Dialect = {
     body: problem(error),
   }),
   renderStreamError: (error) => formatEvent('error', problem(error)),
+  usageMember: undefined,
   usageOf: () => undefined,
   usageReader: () => NO_USAGE,
 }

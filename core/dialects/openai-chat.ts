@@ -26,6 +26,7 @@ export const openaiChat: Dialect = {
   renderError: renderOpenaiError,
   renderStreamError: (error) =>
     formatEvent(undefined, JSON.stringify({ error: openaiError(error) })),
+  usageMember: 'usage',
   usageOf: (body) => (isObject(body) ? openaiUsage(body['usage']) : undefined),
   usageReader: () => new ChatUsageReader(),
 }

@@ -20,6 +20,7 @@ export const openaiResponses: Dialect = {
     (isObject(body) && body['stream'] === true) || /(?:^|&)stream=true(?:&|$)/.test(query),
   renderError: renderOpenaiError,
   renderStreamError,
+  usageMember: 'usage',
   usageOf: (body) => (isObject(body) ? openaiUsage(body['usage']) : undefined),
   usageReader: () => new ResponsesUsageReader(),
 }

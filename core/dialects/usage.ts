@@ -1,11 +1,20 @@
-import { isObject, type Json, jsonOf } from '../kit/json.ts'
+import { isObject, type Json, jsonOf, tailOf } from '../kit/json.ts'
 import type { Frame } from '../kit/sse.ts'
-import type { StreamFollower, Usage, UsageReader } from './dialect.ts'
+import type { Dialect, StreamFollower, Usage, UsageReader } from './dialect.ts'
 import { type EstimateRequest, estimateTokens } from './estimate.ts'
 
 /** A token count as a provider stated it: a finite number that is not negative, else undefined. */
 export function countOf(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined
+}
+
+/** Usage of a plain answer; undefined where it is no JSON, or tells none. Its end is enough where the count stands there. */
+export function usageOfAnswer(dialect: Dialect, bytes: Buffer): Usage | undefined {
+  const { usageMember } = dialect
+  if (usageMember === undefined) return undefined
+  const tail = tailOf(bytes, usageMember)
+  const body = tail ?? jsonOf(bytes)
+  return body === undefined ? undefined : dialect.usageOf(body)
 }
 
 /** Builds the inclusive record; what was not stated is left out, and the total is the sum where there is none. */

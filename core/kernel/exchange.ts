@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { ClientDialect, Dialect, StreamFollower, Usage } from '../dialects/dialect.ts'
 import { DIALECTS } from '../dialects/index.ts'
 import type { FrameEdit } from '../dialects/same-dialect.ts'
-import { likelyInput, usageOfStream } from '../dialects/usage.ts'
+import { likelyInput, usageOfAnswer, usageOfStream } from '../dialects/usage.ts'
 import type { GatewayError } from '../errors.ts'
 import type {
   AnswerHeaders,
@@ -462,8 +462,7 @@ export class LiveExchange implements Exchange, Slotted {
   }
 
   private usageOfBody(bytes: Buffer | undefined): Usage | undefined {
-    if (this.req.dialect === 'http' || !this.res.isJson) return undefined
-    const body = bytes && jsonOf(bytes)
-    return body === undefined ? undefined : this.dialect.usageOf(body)
+    if (bytes === undefined || !this.res.isJson) return undefined
+    return usageOfAnswer(this.dialect, bytes)
   }
 }

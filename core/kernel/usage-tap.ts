@@ -1,5 +1,5 @@
+import { usageOfAnswer } from '../dialects/usage.ts'
 import type { ByteSink } from '../kit/byte-source.ts'
-import { jsonOf } from '../kit/json.ts'
 import type { LiveExchange } from './exchange.ts'
 
 /** A JSON answer that is passed on as it comes is remembered up to this size, to count its tokens. Bytes. */
@@ -19,8 +19,8 @@ export function tapUsage(exchange: LiveExchange, to: ByteSink): ByteSink {
     end() {
       // Read only if somebody asks for it.
       exchange.streamUsage = () => {
-        const body = size > MAX_KEPT ? undefined : jsonOf(Buffer.concat(kept, size))
-        const usage = body === undefined ? undefined : exchange.dialect.usageOf(body)
+        const usage =
+          size > MAX_KEPT ? undefined : usageOfAnswer(exchange.dialect, Buffer.concat(kept, size))
         kept = []
         exchange.streamUsage = () => usage
         return usage

@@ -93,37 +93,62 @@ export class Reservations {
   }
 
   /**
-   * Takes all charges or none, for `ttlMs`. A hold that is not settled by then is charged as it was reserved. Throws
-   * STORE_UNAVAILABLE where the store is down and the step is closed.
+   * Takes all charges or none, for `ttlMs`. A hold that is not settled by then is charged as it was reserved. Throws or
+   * rejects with STORE_UNAVAILABLE where the store is down and the step is closed. A promise only where it must wait.
    */
-  async reserve(charges: readonly Charge[], ttlMs: number): Promise<Reserved> {
+  reserve(charges: readonly Charge[], ttlMs: number): Reserved | Promise<Reserved> {
     const id = `${this.#prefix}:${(this.#count++).toString(36)}`
-    if (!this.#leavesAlone()) {
-      try {
-        const reservation = await this.#host.store.counters.reserve(id, charges, ttlMs)
-        this.#worked()
-        return {
-          hold: reservation.ok ? { id, by: 'store', charges } : undefined,
-          reservation,
-          by: 'store',
-        }
-      } catch (cause) {
-        if (!(cause instanceof StoreUnavailable)) throw cause
-        this.#failed(cause)
-      }
+    if (this.#leavesAlone()) return this.#reserveWithout(id, charges, ttlMs)
+    const { counters } = this.#host.store
+    if (counters.atOnce === undefined) {
+      return counters.reserve(id, charges, ttlMs).then(
+        (reservation) => this.#reserved(id, charges, reservation),
+        (cause: unknown) => this.#reserveAfter(cause, id, charges, ttlMs),
+      )
     }
-    return this.#reserveWithout(id, charges, ttlMs)
+    try {
+      return this.#reserved(id, charges, counters.atOnce.reserve(id, charges, ttlMs))
+    } catch (cause) {
+      return this.#reserveAfter(cause, id, charges, ttlMs)
+    }
   }
 
   /** Replaces what is held by what it came to, in the order of the charges. Never rejects: what cannot be settled stays charged as reserved. */
-  async settle({ id, by }: Hold, amounts: readonly number[]): Promise<void> {
-    if (by === 'local') return void (await this.#host.store.local.settle(id, amounts))
+  settle({ id, by }: Hold, amounts: readonly number[]): void | Promise<void> {
     if (by === 'nobody') return
+    const { counters, local } = this.#host.store
+    const own = by === 'local' ? local : counters
+    if (own.atOnce === undefined) {
+      return own.settle(id, amounts).then(
+        () => undefined,
+        (cause: unknown) => this.#failed(cause),
+      )
+    }
     try {
-      await this.#host.store.counters.settle(id, amounts)
+      own.atOnce.settle(id, amounts)
     } catch (cause) {
       this.#failed(cause)
     }
+  }
+
+  #reserved(id: string, charges: readonly Charge[], reservation: Reservation): Reserved {
+    this.#worked()
+    return {
+      hold: reservation.ok ? { id, by: 'store', charges } : undefined,
+      reservation,
+      by: 'store',
+    }
+  }
+
+  #reserveAfter(
+    cause: unknown,
+    id: string,
+    charges: readonly Charge[],
+    ttlMs: number,
+  ): Promise<Reserved> {
+    if (!(cause instanceof StoreUnavailable)) throw cause
+    this.#failed(cause)
+    return this.#reserveWithout(id, charges, ttlMs)
   }
 
   async #reserveWithout(id: string, asked: readonly Charge[], ttlMs: number): Promise<Reserved> {

@@ -67,6 +67,11 @@ export type Reservation =
  * All charges of a request are taken together or not at all, in one atomic operation of the store.
  */
 export interface Counters {
+  /** Where the counters are in this process: the same two without a promise. They throw what those reject with. */
+  readonly atOnce?: {
+    reserve(id: string, charges: readonly Charge[], ttlMs: number): Reservation
+    settle(id: string, amounts: readonly number[]): boolean
+  }
   /**
    * Holds the charges under `id` for `ttlMs`; a hold that expires is charged as it was reserved. An id names one hold
    * of the whole store: rejects where it is still held, so that two steps never settle each other's. Of a refused

@@ -3,8 +3,8 @@ import pino from 'pino'
 import type { Host } from '#core/sdk.ts'
 import { countLosses, type Sink } from './sink.ts'
 
-/** Lines wait for one another up to this many bytes: one system call for a dozen of them. */
-const BATCH_BYTES = 4096
+/** Lines wait for one another up to this many bytes: one system call for some fifty of them. */
+const BATCH_BYTES = 16_000
 
 /** No line waits longer than this. Milliseconds. */
 const FLUSH_MS = 500

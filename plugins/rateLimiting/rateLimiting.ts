@@ -171,13 +171,13 @@ export default definePlugin({
       )
     }
 
-    async function settle(
+    function settle(
       { hold, rules, charges, estimate }: Entry,
       tokens: number,
-    ): Promise<void> {
+    ): void | Promise<void> {
       const excess = tokens - tokensOf(estimate)
       if (excess > 0) overrun.add(excess, { step })
-      await reservations.settle(
+      return reservations.settle(
         hold!,
         charges.map(({ amount }, at) => (rules[at]!.unit === 'tokens' ? tokens : amount)),
       )
@@ -194,9 +194,10 @@ export default definePlugin({
         const ttlMs = isSettled
           ? Math.max(0, exchange.deadline - host.now()) + AFTERWARDS_MS
           : NOT_SETTLED_MS
-        return reservations
-          .reserve(entry.charges, ttlMs)
-          .then((reserved) => admit(exchange, entry, reserved))
+        const reserved = reservations.reserve(entry.charges, ttlMs)
+        return reserved instanceof Promise
+          ? reserved.then((late) => admit(exchange, entry, late))
+          : admit(exchange, entry, reserved)
       },
 
       explain(exchange) {

@@ -172,6 +172,7 @@ describe('a quota', () => {
       ['open', 200],
     ] as const) {
       const tested = await start({ perUser: { day: { requests: 5 } }, onStoreError })
+      Object.assign(tested.store.counters, { atOnce: undefined })
       vi.spyOn(tested.store.counters, 'reserve').mockRejectedValue(new StoreUnavailable('gone'))
       expect((await chat(tested)).status).toBe(status)
     }

@@ -11,6 +11,7 @@ async function start(options: { [name: string]: Json }) {
   let isDown = false
   const tested = await testPlugin(rateLimiting, { limits, ...options })
   const { counters } = tested.store
+  Object.assign(counters, { atOnce: undefined })
   for (const name of ['reserve', 'settle', 'read'] as const) {
     const real = counters[name].bind(counters) as (...args: unknown[]) => Promise<never>
     const flaky: (...args: unknown[]) => Promise<never> = async (...args) => {

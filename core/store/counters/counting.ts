@@ -9,6 +9,12 @@ export interface Counter {
   heldUntil: number
 }
 
+/** A counter under its name. */
+export interface NamedCounter {
+  readonly name: string
+  readonly counter: Counter
+}
+
 /** One charge of a hold. `counter` is undefined once it was reset: the charge is forgotten with it. */
 export interface HeldCharge {
   readonly name: string
@@ -31,7 +37,7 @@ export interface CounterRows {
   /** The counter of a limit, or a new one that nothing is counted on yet. */
   find(name: string, limit: Limit): Counter
   /** Throws where the counters and the hold cannot all be kept. Nothing has been changed yet. */
-  makeRoom(id: string, counters: ReadonlyMap<string, Counter>, now: number): void
+  makeRoom(id: string, counters: readonly NamedCounter[], now: number): void
   save(name: string, counter: Counter): void
   remove(name: string): void
   findHold(id: string): Hold | undefined
@@ -54,11 +60,10 @@ export function reserve(
 ): Reservation {
   checkReserve(id, charges, ttlMs)
   if ((rows.findHold(id)?.expires ?? 0) > now) throw heldAlready(id)
-  const asked = charges.map((charge) => ({ ...charge, name: counterName(charge.limit) }))
-  const counters = load(rows, asked, now)
-  const { refused, fitAt } = misfits(asked, counters, now)
-  if (refused.length === 0) take(rows, id, asked, counters, ttlMs, now)
-  const states = asked.map(({ name, limit }) => stateOf(limit, counters.get(name)!.tally, now))
+  const asked = load(rows, charges, now)
+  const { refused, fitAt } = misfits(asked, now)
+  if (refused.length === 0) take(rows, id, asked, ttlMs, now)
+  const states = asked.map(({ limit, counter }) => stateOf(limit, counter.tally, now))
   return refused.length === 0
     ? { ok: true, states }
     : { ok: false, states, refused, retryAfterMs: fitAt - now }
@@ -93,46 +98,41 @@ export function read(rows: CounterRows, limit: Limit, now: number): LimitState {
   return stateOf(limit, tally, now)
 }
 
-interface NamedCharge extends Charge {
-  readonly name: string
-}
+/** A charge with its counter; several charges may have the same one. */
+interface Asked extends Charge, NamedCounter {}
 
-/** The counters of the charges, each once, moved on to `now`. */
-function load(
-  rows: CounterRows,
-  charges: readonly NamedCharge[],
-  now: number,
-): Map<string, Counter> {
-  const counters = new Map<string, Counter>()
-  for (const { name, limit } of charges) {
-    const counter = counters.get(name) ?? rows.find(name, limit)
-    counters.set(name, counter)
+/** The charges with their counters, each moved on to `now`. */
+function load(rows: CounterRows, charges: readonly Charge[], now: number): readonly Asked[] {
+  const asked: Asked[] = []
+  for (const { limit, amount } of charges) {
+    const name = counterName(limit)
+    const counter = asked.find((one) => one.name === name)?.counter ?? rows.find(name, limit)
     const { tally } = counter
     tally.advance(now)
     // Saved also where the charge will be refused: else a bucket that had stopped would never begin to refill.
     if (tally.setRate?.(limit.limit) && tally.used > 0) rows.save(name, counter)
+    asked.push({ limit, amount, name, counter })
   }
-  return counters
+  return asked
 }
 
 /** Which charges do not fit, and when all would. Charges on the same counter add up in their order. */
 function misfits(
-  charges: readonly NamedCharge[],
-  counters: ReadonlyMap<string, Counter>,
+  asked: readonly Asked[],
   now: number,
-): { refused: number[]; fitAt: number } {
+): { refused: readonly number[]; fitAt: number } {
   const refused: number[] = []
   let fitAt = now
-  const sums = new Map<string, number>()
-  for (const [at, { name, limit, amount }] of charges.entries()) {
-    const { tally } = counters.get(name)!
-    const sum = (sums.get(name) ?? 0) + amount
-    sums.set(name, sum)
+  for (const [at, { limit, counter }] of asked.entries()) {
+    let sum = 0
+    for (let earlier = 0; earlier <= at; earlier++) {
+      if (asked[earlier]!.counter === counter) sum += asked[earlier]!.amount
+    }
     const capacity = capacityOf(limit)
-    const excess = tally.used + sum - capacity
+    const excess = counter.tally.used + sum - capacity
     if (excess <= 0) continue
     refused.push(at)
-    fitAt = Math.max(fitAt, sum > capacity ? Infinity : tally.freeAt(excess))
+    fitAt = Math.max(fitAt, sum > capacity ? Infinity : counter.tally.freeAt(excess))
   }
   return { refused, fitAt }
 }
@@ -140,20 +140,18 @@ function misfits(
 function take(
   rows: CounterRows,
   id: string,
-  charges: readonly NamedCharge[],
-  counters: ReadonlyMap<string, Counter>,
+  asked: readonly Asked[],
   ttlMs: number,
   now: number,
 ): void {
-  rows.makeRoom(id, counters, now)
+  rows.makeRoom(id, asked, now)
   const expires = now + ttlMs
-  const held = charges.map(({ name, amount }) => {
-    const counter = counters.get(name)!
+  const charges = asked.map(({ name, counter, amount }) => {
     counter.heldUntil = Math.max(counter.heldUntil, expires)
     return { name, counter, amount, mark: counter.tally.charge(amount, expires) }
   })
-  for (const [name, counter] of counters) rows.save(name, counter)
-  rows.saveHold(id, { expires, charges: held })
+  for (const { name, counter } of asked) rows.save(name, counter)
+  rows.saveHold(id, { expires, charges })
 }
 
 function stateOf(limit: Limit, tally: Tally, now: number): LimitState {

@@ -48,9 +48,9 @@ export class Bounded<V> {
   }
 
   #fits(keys: readonly string[]): boolean {
-    let size = this.size
-    for (const key of keys) if (!this.#entries.has(key)) size++
-    return size <= this.#most
+    if (this.size + keys.length <= this.#most) return true
+    const more = keys.filter((key, at) => !this.#entries.has(key) && keys.indexOf(key) === at)
+    return this.size + more.length <= this.#most
   }
 
   #dropSome(now: number): void {

@@ -7,6 +7,7 @@ import {
   type Counter,
   type CounterRows,
   type Hold,
+  type NamedCounter,
 } from '../counters/counting.ts'
 import { tallyOf } from '../counters/tally.ts'
 import type { Charge, Counters, Limit, LimitState, Reservation } from '../store.ts'
@@ -31,6 +32,13 @@ export class MemoryCounters implements Counters {
   constructor(now: () => number, bounds: CounterBounds) {
     this.#rows = new MemoryRows(bounds)
     this.#now = now
+  }
+
+  readonly atOnce = {
+    reserve: (id: string, charges: readonly Charge[], ttlMs: number): Reservation =>
+      reserve(this.#rows, id, charges, ttlMs, this.#now()),
+    settle: (id: string, amounts: readonly number[]): boolean =>
+      settle(this.#rows, id, amounts, this.#now()),
   }
 
   async reserve(id: string, charges: readonly Charge[], ttlMs: number): Promise<Reservation> {
@@ -75,13 +83,12 @@ class MemoryRows implements CounterRows {
     return this.#counters.get(name) ?? { tally: tallyOf(limit), heldUntil: 0 }
   }
 
-  makeRoom(id: string, counters: ReadonlyMap<string, Counter>, now: number): void {
+  makeRoom(id: string, counters: readonly NamedCounter[], now: number): void {
     if (!this.#holds.hasRoom([id], now)) throw full('holds', this.#bounds.holds)
-    if (!this.#counters.hasRoom([...counters.keys()], now)) {
-      throw full('counters', this.#bounds.counters)
-    }
+    const names = counters.map(({ name }) => name)
+    if (!this.#counters.hasRoom(names, now)) throw full('counters', this.#bounds.counters)
     // Also those that were in the map: making room may just have dropped them as spent.
-    for (const [name, counter] of counters) this.#counters.set(name, counter)
+    for (const { name, counter } of counters) this.#counters.set(name, counter)
   }
 
   save(): void {}

@@ -20,18 +20,25 @@ const TEN: Charge = {
 const TTL = 60_000
 
 /** A store whose counters can be told to fail, and reservations on it. */
-async function open(onStoreError: OnStoreError, localFraction = 0.5) {
+async function openOn(isHere: boolean, onStoreError: OnStoreError, localFraction = 0.5) {
   const clock = new TestClock(1_767_225_600_000)
   const store = await openStore('memory:', { now: () => clock.now })
   let isDown = false
   let asked = 0
+  const flaky =
+    <A extends unknown[], R>(operation: (...args: A) => R) =>
+    (...args: A): R => {
+      asked++
+      if (isDown) throw new StoreUnavailable('connection refused')
+      return operation(...args)
+    }
+  const { reserve, settle } = store.counters.atOnce!
+  const atOnce = { reserve: flaky(reserve), settle: flaky(settle) }
   const counters = new Proxy(store.counters, {
     get(target, name: keyof Counters) {
-      return async (...args: never[]) => {
-        asked++
-        if (isDown) throw new StoreUnavailable('connection refused')
-        return (target[name] as (...args: never[]) => unknown)(...args)
-      }
+      if (name === 'atOnce') return isHere ? atOnce : undefined
+      const operation = target[name] as (...args: never[]) => Promise<unknown>
+      return async (...args: never[]) => flaky(operation.bind(target))(...args)
     },
   })
   const testHost = openTestHost({
@@ -68,7 +75,13 @@ async function count(take: () => Promise<unknown>): Promise<number> {
   return taken
 }
 
-describe('reservations', () => {
+describe.each([
+  { where: 'in this process', isHere: true },
+  { where: 'elsewhere', isHere: false },
+])('reservations on counters $where', ({ isHere }) => {
+  const open = (onStoreError: OnStoreError, localFraction?: number) =>
+    openOn(isHere, onStoreError, localFraction)
+
   it('take all charges or none, and settle with what it came to', async () => {
     const { reservations, take } = await open('closed')
     const hold = await take(10)
@@ -150,8 +163,8 @@ describe('reservations', () => {
   })
 
   it("are not to blame for a step's mistake", async () => {
-    const { reservations } = await open('open')
-    await expect(reservations.reserve([{ ...TEN, amount: -1 }], TTL)).rejects.toThrow(RangeError)
+    const { take } = await open('open')
+    await expect(take(-1)).rejects.toThrow(RangeError)
   })
 })
 
