@@ -33,8 +33,8 @@ export function endpointOf(
   headers: Readonly<Record<string, string | string[] | undefined>> = {},
 ): KnownEndpoint | undefined {
   const fits = ({ endpoint: { header } }: Candidate) => header === undefined || header in headers
-  const literal = LITERALS.get(`${method} ${path}`)?.find(fits)
-  if (literal !== undefined) return { ...literal, params: NO_PARAMS }
+  const literal = LITERALS.get(path)?.find((one) => one.endpoint.method === method && fits(one))
+  if (literal !== undefined) return literal
   for (const candidate of PATTERNS) {
     if (candidate.endpoint.method !== method || !fits(candidate)) continue
     const params = candidate.pattern.match(path)
@@ -55,14 +55,18 @@ export function endpointOf(
 export function upstreamPath(dialect: WireDialect, basePath: string, clientPath: string): string {
   const base = basePath.endsWith('/') ? basePath.slice(0, -1) : basePath
   if (base === '' || dialect === 'http') return base + clientPath
-  const segments = base.split('/')
-  const carriesVersion = /^(?:openai-|mistral|gemini)/.test(dialect)
-    ? segments.some((segment) => VERSION.test(segment))
-    : VERSION.test(segments.at(-1)!)
+  const carriesVersion = (VERSION_ANYWHERE.has(dialect) ? VERSION : LAST_VERSION).test(base)
   return base + (carriesVersion ? clientPath.replace(LEADING_VERSION, '') : clientPath)
 }
 
-const VERSION = /^v\d+(?:alpha|beta)?\d*$/
+const VERSION_ANYWHERE: ReadonlySet<WireDialect> = new Set([
+  'openai-chat',
+  'openai-responses',
+  'mistral',
+  'gemini',
+])
+const VERSION = /(?:^|\/)v\d+(?:alpha|beta)?\d*(?:\/|$)/
+const LAST_VERSION = /(?:^|\/)v\d+(?:alpha|beta)?\d*$/
 const LEADING_VERSION = /^\/v\d+(?:alpha|beta)?\d*(?=\/|$)/
 
 interface Candidate {
@@ -80,9 +84,12 @@ const CANDIDATES: readonly Candidate[] = Object.values(DIALECTS)
   .sort((a, b) => Number(b.endpoint.header !== undefined) - Number(a.endpoint.header !== undefined))
 
 /** Most requests go to a path without names: one look-up. */
-const LITERALS: ReadonlyMap<string, readonly Candidate[]> = Map.groupBy(
-  CANDIDATES.filter(({ endpoint }) => !isPattern(endpoint)),
-  ({ endpoint }) => `${endpoint.method} ${endpoint.path}`,
+const LITERALS: ReadonlyMap<string, readonly KnownEndpoint[]> = Map.groupBy(
+  CANDIDATES.filter(({ endpoint }) => !isPattern(endpoint)).map((one) => ({
+    ...one,
+    params: NO_PARAMS,
+  })),
+  ({ endpoint }) => endpoint.path,
 )
 
 const PATTERNS = CANDIDATES.filter(({ endpoint }) => isPattern(endpoint)).map((candidate) => ({

@@ -211,20 +211,20 @@ function writtenBody(
 
 /** The request's fields without those that described the bytes that the client sent. */
 function plainHeaders({ headers, body }: LiveRequest): Headers {
-  const plain: Headers = Object.assign(Object.create(null) as Headers, headers)
-  for (const name of REQUEST_BODY_FIELDS) delete plain[name]
+  const plain = Object.create(null) as Headers
+  for (const name in headers) if (!REQUEST_BODY_FIELDS.has(name)) plain[name] = headers[name]!
   if (typeof body !== 'string') plain['content-type'] ??= 'application/json'
   return plain
 }
 
-const REQUEST_BODY_FIELDS = [
+const REQUEST_BODY_FIELDS = new Set([
   'content-encoding',
   'content-length',
   'content-md5',
   'digest',
   'repr-digest',
   'content-digest',
-]
+])
 
 /** For the APIs that name the model in the path. The exchange keeps the client's: another attempt may go elsewhere. */
 function aliasedPath({ path, model }: LiveRequest, alias: string | undefined): string {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
-import type { AnswerHeaders, Context } from '../exchange.ts'
+import type { Context } from '../exchange.ts'
 import { readableSource } from '../kit/readable-source.ts'
 import { BODY_FIELDS, type LiveExchange } from './exchange.ts'
 
@@ -31,7 +31,8 @@ export async function createContexts(onError: (error: Error) => void): Promise<M
 /** What Koa's context shows of the answer, to find out what a middleware has changed. */
 export interface Shown {
   readonly body: unknown
-  readonly headers: Readonly<AnswerHeaders>
+  /** What described that body: the values of BODY_FIELDS, in their order. */
+  readonly fields: readonly unknown[]
 }
 
 /** Koa's own fields. Its setters would change status, type and length along with the body. */
@@ -39,7 +40,7 @@ type KoaResponse = { _body: unknown; _explicitStatus: boolean; _explicitNullBody
 
 /** Before a wrapping step: whatever the steps above have put into `ctx.body`. */
 export function bodyOfKoa(ctx: Context): Shown {
-  return { body: ctx.body, headers: NO_FIELDS }
+  return { body: ctx.body, fields: [] }
 }
 
 /** Before a wrapping step goes on after `next()`: the bytes that came up are `ctx.body`; a stream is not shown. */
@@ -49,7 +50,7 @@ export function showAnswerToKoa({ res }: LiveExchange, ctx: Context): Shown {
     response._body = res.bytes
     response._explicitStatus = true
   }
-  return { body: ctx.body, headers: res.headers }
+  return { body: ctx.body, fields: BODY_FIELDS.map((name) => res.raw.getHeader(name)) }
 }
 
 /** Takes back what was shown: another attempt begins, or the last one failed. */
@@ -58,7 +59,7 @@ export function resetKoa(ctx: Context): Shown {
   response._body = undefined
   response._explicitStatus = false
   response._explicitNullBody = false
-  return { body: undefined, headers: NO_FIELDS }
+  return { body: undefined, fields: [] }
 }
 
 /** After a wrapping step: what it put into `ctx.body`, in any of Koa's forms, is the answer. */
@@ -71,8 +72,8 @@ export function adoptKoaAnswer(exchange: LiveExchange, ctx: Context, shown: Show
     return
   }
   // What described the body before this one; what the middleware says of its own stays.
-  for (const name of BODY_FIELDS) {
-    const old = shown.headers[name]
+  for (const [at, name] of BODY_FIELDS.entries()) {
+    const old = shown.fields[at]
     if (old !== undefined && old === res.raw.getHeader(name)) res.remove(name)
   }
   if (body === undefined || body === null) res.bytes = Buffer.alloc(0)
@@ -85,8 +86,6 @@ export function adoptKoaAnswer(exchange: LiveExchange, ctx: Context, shown: Show
     res.stream = readableSource(webStream(body))
   } else res.bytes = Buffer.from(JSON.stringify(body))
 }
-
-const NO_FIELDS: Readonly<AnswerHeaders> = Object.freeze({})
 
 function adoptResponse(exchange: LiveExchange, response: Response): void {
   exchange.res.status = response.status

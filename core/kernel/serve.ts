@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import type { StepConfig } from '../config/model.ts'
 import { GatewayError } from '../errors.ts'
 import type { Outcome } from '../exchange.ts'
 import { formatDuration } from '../kit/duration.ts'
@@ -193,16 +194,19 @@ function tellDone(
   for (let index = exchange.reached - 1; index >= 0; index--) {
     const { hooks, config } = route.steps[index]!
     if (!hooks.done || exchange.whens?.[index] === false) continue
-    const failed = (err: unknown) =>
-      log.error('step failed', { id: exchange.id, step: config.id, err })
     try {
       const promise = hooks.done(exchange, outcome)
-      if (promise) pending.push(promise.catch(failed))
+      if (promise)
+        pending.push(promise.catch((err: unknown) => doneFailed(exchange, config, err, log)))
     } catch (err) {
-      failed(err)
+      doneFailed(exchange, config, err, log)
     }
   }
   return pending
+}
+
+function doneFailed({ id }: LiveExchange, step: StepConfig, err: unknown, log: Logger): void {
+  log.error('step failed', { id, step: step.id, err })
 }
 
 function outcomeOf(exchange: LiveExchange, end: Outcome['end']): Outcome {

@@ -34,7 +34,8 @@ export function applyRequestPatch(exchange: LiveExchange, patch: RequestPatch): 
   if (patch.consumer) exchange.consumer = patch.consumer
   if (patch.vars) Object.assign(exchange.vars, patch.vars)
   if (patch.headers) {
-    for (const [name, value] of Object.entries(patch.headers)) {
+    for (const name of Object.keys(patch.headers)) {
+      const value = patch.headers[name]!
       if (value === null) delete req.headers[name.toLowerCase()]
       else req.headers[name.toLowerCase()] = value
     }
@@ -57,7 +58,8 @@ export function applyResponsePatch(exchange: LiveExchange, patch: ResponsePatch)
   if (patch.body !== undefined) res.body = patch.body
   if (patch.vars) Object.assign(exchange.vars, patch.vars)
   if (patch.headers) {
-    for (const [name, value] of Object.entries(patch.headers)) {
+    for (const name of Object.keys(patch.headers)) {
+      const value = patch.headers[name]!
       if (value === null) res.remove(name)
       else res.set(name, value)
     }

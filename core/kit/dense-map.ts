@@ -4,12 +4,12 @@
  */
 export class DenseMap<K extends string | number, V> {
   readonly #places = new Map<K, number>()
-  readonly #keys: (K | undefined)[] = []
-  readonly #values: (V | undefined)[] = []
-  #size = 0
+  readonly #entries: (readonly [K, V] | undefined)[] = []
+  /** Places that were given up, to be taken again. */
+  readonly #free: number[] = []
 
   get size(): number {
-    return this.#size
+    return this.#places.size
   }
 
   has(key: K): boolean {
@@ -18,42 +18,39 @@ export class DenseMap<K extends string | number, V> {
 
   get(key: K): V | undefined {
     const place = this.#places.get(key)
-    return place === undefined ? undefined : this.#values[place]
+    return place === undefined ? undefined : this.#entries[place]![1]
   }
 
   set(key: K, value: V): void {
     let place = this.#places.get(key)
     if (place === undefined) {
-      place = this.#size++
+      place = this.#free.pop() ?? this.#entries.length
       this.#places.set(key, place)
-      this.#keys[place] = key
     }
-    this.#values[place] = value
+    if (this.#entries[place]?.[1] !== value) this.#entries[place] = [key, value]
   }
 
-  /** The last entry takes the place, so that nothing is shifted. */
   delete(key: K): boolean {
     const place = this.#places.get(key)
     if (place === undefined) return false
     this.#places.delete(key)
-    const last = --this.#size
-    if (place < last) {
-      this.#keys[place] = this.#keys[last]
-      this.#values[place] = this.#values[last]
-      this.#places.set(this.#keys[place]!, place)
-    }
-    this.#keys[last] = undefined
-    this.#values[last] = undefined
+    this.#entries[place] = undefined
+    this.#free.push(place)
     return true
   }
 
-  /** The entry at a place from 0 to `size` - 1; a deletion puts another one there. */
-  at(place: number): [key: K, value: V] {
-    return [this.#keys[place]!, this.#values[place]!]
+  /** How many places there are; some of them may be free. */
+  get places(): number {
+    return this.#entries.length
+  }
+
+  /** The entry at a place, from 0 to `places` - 1. */
+  at(place: number): readonly [key: K, value: V] | undefined {
+    return this.#entries[place]
   }
 
   /** The values as they are now: whoever goes through them may add and delete. */
-  values(): readonly V[] {
-    return this.#values.slice(0, this.#size) as V[]
+  values(): V[] {
+    return this.#entries.flatMap((entry) => (entry === undefined ? [] : [entry[1]]))
   }
 }

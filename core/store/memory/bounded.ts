@@ -55,8 +55,8 @@ export class Bounded<V> {
 
   #dropSome(now: number): void {
     if (this.size < Math.min(FEW, this.#most)) return
-    for (let looks = 0; looks < 2 && this.size > 0; looks++) {
-      if (this.#next <= 0 || this.#next > this.size) this.#next = this.size
+    for (let looks = 0; looks < 2; looks++) {
+      if (this.#next <= 0) this.#next = this.#entries.places
       this.#dropIfSpent(--this.#next, now)
     }
   }
@@ -64,12 +64,11 @@ export class Bounded<V> {
   #search(now: number): void {
     if (Math.abs(now - this.#searchedAt) < SEARCH_EVERY_MS) return
     this.#searchedAt = now
-    // From the end, so that what takes a dropped one's place has been looked at.
-    for (let place = this.size - 1; place >= 0; place--) this.#dropIfSpent(place, now)
+    for (let place = 0; place < this.#entries.places; place++) this.#dropIfSpent(place, now)
   }
 
   #dropIfSpent(place: number, now: number): void {
-    const [key, value] = this.#entries.at(place)
-    if (this.#isSpent(value, now)) this.#entries.delete(key)
+    const entry = this.#entries.at(place)
+    if (entry !== undefined && this.#isSpent(entry[1], now)) this.#entries.delete(entry[0])
   }
 }
