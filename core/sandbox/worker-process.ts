@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import type { Socket } from 'node:net'
 import { setPriority } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -74,8 +75,8 @@ export class WorkerProcess {
     // Not on exit: what it said last is read by then.
     child.on('close', end)
     this.#writer = new FrameWriter((bytes) => void stdin.write(bytes))
-    child.unref()
-    for (const stream of [stdin, stdout, stderr]) (stream as unknown as { unref(): void }).unref()
+    // It keeps nobody alive who has nothing else to do, until its end is waited for.
+    for (const handle of this.#handles()) handle.unref()
     void makeFirstVictim(child.pid)
   }
 
@@ -157,8 +158,14 @@ export class WorkerProcess {
     if (!this.#hasEnded) this.#writer.send(kind, id, subject, text)
   }
 
+  #handles(): readonly { ref(): void; unref(): void }[] {
+    const { stdin, stdout, stderr } = this.#child
+    return [this.#child, ...([stdin, stdout, stderr] as unknown[] as Socket[])]
+  }
+
   /** Resolves when it has ended. */
   kill(): Promise<void> {
+    if (!this.#hasEnded) for (const handle of this.#handles()) handle.ref()
     this.#child.kill('SIGKILL')
     return this.#ended.promise
   }

@@ -149,6 +149,19 @@ describe('sluice run', () => {
     expect(await gateway.exit).toBe(0)
   })
 
+  it('stops with exit code 0 also where scripts run in processes of their own', async () => {
+    const scripted = CONFIG.replace(
+      'upstream: demo }',
+      `upstream: demo, pipeline: [script: { on: response, code: "res.headers['x-a'] = '1'" }] }`,
+    )
+    const gateway = await start(scripted)
+    const { url } = await gateway.ready()
+    expect((await chat(url, false)).headers.get('x-a')).toBe('1')
+    gateway.child.kill('SIGTERM')
+    expect(await gateway.exit).toBe(0)
+    expect(gateway.stderr).toBe('')
+  })
+
   it('ends at once on a second signal', async () => {
     const gateway = await start(SLOW.replace('300ms', '1h'))
     const { adminUrl } = await gateway.ready()
