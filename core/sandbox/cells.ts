@@ -12,7 +12,7 @@ const MAX_WAITING = 10_000
  * How much a script may work on after its time until it counts as one that cannot be stopped. Milliseconds of CPU of the
  * whole process, for each of the calls that run there.
  */
-const GRACE_MS = 30
+export const GRACE_MS = 20
 
 /** A call, and how to answer it. */
 export interface CellCall {
@@ -28,6 +28,15 @@ interface Running extends Slotted {
   readonly until: number
   /** What the process had worked when its time was over. */
   overdueAt: number | undefined
+}
+
+/** A call that goes on after its time. */
+export interface Overdue {
+  readonly until: number
+  /** What the whole process has worked since. Milliseconds of CPU. */
+  readonly worked: number
+  /** Has it told of as one that cannot be stopped. */
+  readonly lose: () => void
 }
 
 interface Waiting {
@@ -73,18 +82,25 @@ export class Cells {
     call.failed({ kind: 'broken', message, trace: '' })
   }
 
-  /** Looks for calls that cannot be stopped, and for those that have waited long enough for an isolate of their own. */
-  sweep(now: number, cpu: number, running: number): void {
-    if (this.#isClosed) return
+  /**
+   * Sees to calls that have waited long enough for an isolate of their own. Returns the call whose time has been over for
+   * the longest, of those that go on all the same; `cpu` is what the process has worked until now.
+   */
+  sweep(now: number, cpu: number): Overdue | undefined {
+    if (this.#isClosed) return undefined
+    const first = this.#queue[0]
+    if (first !== undefined && now - first.since >= PATIENCE_MS) {
+      if (this.#running.size + this.#opening < this.#most) void this.#more()
+    }
+    let longest: Running | undefined
     for (const one of this.#running) {
       if (now < one.until || one.cell.hasStopped) continue
       one.overdueAt ??= cpu
-      // By what was worked, and not by the clock: a busy machine is nobody's fault here.
-      if (cpu - one.overdueAt > GRACE_MS * running) return this.#lose(one.call)
+      if (longest === undefined || one.until < longest.until) longest = one
     }
-    const first = this.#queue[0]
-    if (first === undefined || now - first.since < PATIENCE_MS) return
-    if (this.#running.size + this.#opening < this.#most) void this.#more()
+    if (longest === undefined) return undefined
+    const { call, until, overdueAt = cpu } = longest
+    return { until, worked: cpu - overdueAt, lose: () => this.#lose(call) }
   }
 
   /** The call that has been running for the longest time, unless it was told of already. */

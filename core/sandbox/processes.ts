@@ -162,8 +162,7 @@ export class ScriptProcesses {
       frame: (from, frame) => this.#hear(from, frame),
       ended: (from, said) => this.#ended(from, said),
     })
-    if (isApart) worker.yieldForGood()
-    else if (this.#active !== undefined) worker.yieldAWhile()
+    if (isApart) worker.yieldToOthers()
     for (const subject of this.#subjects.values()) {
       if (subject.isSuspect === isApart) worker.load(subject)
     }
@@ -228,9 +227,7 @@ export class ScriptProcesses {
   /** The spare takes over from a worker that is to end. Until it can, that one goes on with the calls of others. */
   #relieve(): void {
     const worker = this.#active
-    if (worker?.failure === undefined) return
-    this.#spare?.hurry()
-    if (this.#spare?.isReady !== true) return
+    if (worker?.failure === undefined || this.#spare?.isReady !== true) return
     this.#active = this.#spare
     this.#spare = undefined
     for (const call of this.#calls.in(worker)) this.#send(call)
@@ -253,7 +250,6 @@ export class ScriptProcesses {
     if (worker === this.#active) {
       this.#active = this.#spare
       this.#spare = undefined
-      this.#active?.hurry()
     } else if (worker === this.#spare) this.#spare = undefined
     else this.#apart = undefined
     this.#replace()

@@ -38,7 +38,6 @@ export class WorkerProcess {
   /** Subjects that it was given, and whether it has loaded them. */
   readonly #given = new Map<number, boolean>()
   #loading = 0
-  #groupPriority = 0
   #hasEnded = false
   readonly #ended = Promise.withResolvers<void>()
 
@@ -117,8 +116,8 @@ export class WorkerProcess {
   }
 
   /** Others come first, where there is not time enough for all. */
-  yieldForGood(): void {
-    this.yieldAWhile()
+  yieldToOthers(): void {
+    void this.#yieldAsGroup()
     try {
       if (this.pid !== undefined) setPriority(this.pid, LOW_PRIORITY)
     } catch {
@@ -126,26 +125,15 @@ export class WorkerProcess {
     }
   }
 
-  /** The same until it has to hurry, as far as that can be taken back without special rights. */
-  yieldAWhile(): void {
-    void this.#setGroupPriority(LOW_PRIORITY)
-  }
-
-  hurry(): void {
-    void this.#setGroupPriority(0)
-  }
-
   /**
    * Outside of containers, Linux shares the processors out by session first, and `nice` counts within one only
    * (sched(7), "The autogroup feature"). A worker is a session of its own.
    */
-  async #setGroupPriority(nice: number): Promise<void> {
+  async #yieldAsGroup(): Promise<void> {
     if (process.platform !== 'linux' || this.pid === undefined) return
-    this.#groupPriority = nice
-    const isWanted = () => this.#groupPriority === nice && !this.#hasEnded
-    while (isWanted()) {
+    while (!this.#hasEnded) {
       try {
-        return await writeFile(`/proc/${this.pid}/autogroup`, String(nice))
+        return await writeFile(`/proc/${this.pid}/autogroup`, String(LOW_PRIORITY))
       } catch (cause) {
         if ((cause as NodeJS.ErrnoException).code !== 'EAGAIN') return
       }

@@ -19,7 +19,7 @@ const MAX_RSS = 1024 ** 3
 /** How long the loading of one program may hold up the next. Milliseconds. */
 const TURN_MS = 100
 
-const { Cells: CellsOf } = await import('./cells.ts')
+const { Cells: CellsOf, GRACE_MS } = await import('./cells.ts')
 const programs = new Map<number, { readonly cells: Cells; readonly ready: Promise<void> }>()
 const writer = new FrameWriter((bytes) => void process.stdout.write(bytes))
 /** When the next program may be loaded: all at once would take the processors from calls. */
@@ -81,7 +81,11 @@ function sweep(): void {
   const now = performance.now()
   const cpu = cpuAtLoss ?? cpuTime()
   const running = [...programs.values()].reduce((sum, { cells }) => sum + cells.running, 0)
-  for (const { cells } of programs.values()) cells.sweep(now, cpu, running)
+  const overdue = [...programs.values()].flatMap(({ cells }) => cells.sweep(now, cpu) ?? [])
+  // One that was merely kept from a processor began after the one that kept it.
+  const [longest] = overdue.toSorted((a, b) => a.until - b.until)
+  // By what was worked, and not by the clock: a busy machine is nobody's fault here.
+  if (longest !== undefined && longest.worked > GRACE_MS * running) longest.lose()
   const isBusy = running > 0
   if (isBusy && process.memoryUsage.rss() > MAX_RSS) endForMemory()
   quiet = isBusy ? 0 : quiet + 1
