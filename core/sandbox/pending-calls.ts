@@ -45,6 +45,11 @@ export class PendingCalls {
     return call
   }
 
+  /** Puts one back that was taken out. */
+  put(call: PendingCall): void {
+    this.#calls.set(call.id, call)
+  }
+
   has(call: PendingCall): boolean {
     return this.#calls.has(call.id)
   }

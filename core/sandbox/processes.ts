@@ -162,7 +162,8 @@ export class ScriptProcesses {
       frame: (from, frame) => this.#hear(from, frame),
       ended: (from, said) => this.#ended(from, said),
     })
-    if (isApart) worker.yieldToOthers()
+    if (isApart) worker.yieldForGood()
+    else if (this.#active !== undefined) worker.yieldAWhile()
     for (const subject of this.#subjects.values()) {
       if (subject.isSuspect === isApart) worker.load(subject)
     }
@@ -176,12 +177,8 @@ export class ScriptProcesses {
         call?.subject.keptLimits()
         return call?.resolve(text)
       }
-      case FRAME.failed: {
-        const call = this.#take(id)
-        const failure = JSON.parse(text) as CellFailure
-        if (failure.kind === 'timeout' || failure.kind === 'memory') call?.subject.metLimit()
-        return call?.reject(new CellError(failure))
-      }
+      case FRAME.failed:
+        return this.#failed(worker, id, JSON.parse(text) as CellFailure)
       case FRAME.lost:
         return this.#lost(worker, id, JSON.parse(text) as CellFailure)
       case FRAME.loaded: {
@@ -199,6 +196,20 @@ export class ScriptProcesses {
     const call = this.#calls.take(id)
     if (this.#calls.size === 0) this.#watching = clear(this.#watching)
     return call
+  }
+
+  #failed(worker: WorkerProcess, id: number, failure: CellFailure): void {
+    const call = this.#take(id)
+    if (call === undefined) return
+    const { kind } = failure
+    if (kind === 'timeout' || kind === 'memory') call.subject.metLimit()
+    // The spare gave way to others all the while: it is nobody's fault, and the working process does not.
+    if (kind === 'starved' && worker === this.#spare && this.#active !== undefined) {
+      this.#calls.put(call)
+      this.#watching ??= setTimeout(() => this.#watch(), SILENCE_MS)
+      call.worker = this.#active
+      call.worker.run(call)
+    } else call.reject(new CellError(failure))
   }
 
   /** A call in a worker cannot be stopped. It is over for who waits; its worker is, once another can take over. */
@@ -227,7 +238,9 @@ export class ScriptProcesses {
   /** The spare takes over from a worker that is to end. Until it can, that one goes on with the calls of others. */
   #relieve(): void {
     const worker = this.#active
-    if (worker?.failure === undefined || this.#spare?.isReady !== true) return
+    if (worker?.failure === undefined) return
+    this.#spare?.hurry()
+    if (this.#spare?.isReady !== true) return
     this.#active = this.#spare
     this.#spare = undefined
     for (const call of this.#calls.in(worker)) this.#send(call)
@@ -250,6 +263,7 @@ export class ScriptProcesses {
     if (worker === this.#active) {
       this.#active = this.#spare
       this.#spare = undefined
+      this.#active?.hurry()
     } else if (worker === this.#spare) this.#spare = undefined
     else this.#apart = undefined
     this.#replace()

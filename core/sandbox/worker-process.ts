@@ -38,6 +38,7 @@ export class WorkerProcess {
   /** Subjects that it was given, and whether it has loaded them. */
   readonly #given = new Map<number, boolean>()
   #loading = 0
+  #groupPriority = 0
   #hasEnded = false
   readonly #ended = Promise.withResolvers<void>()
 
@@ -116,8 +117,8 @@ export class WorkerProcess {
   }
 
   /** Others come first, where there is not time enough for all. */
-  yieldToOthers(): void {
-    void this.#yieldAsGroup()
+  yieldForGood(): void {
+    this.yieldAWhile()
     try {
       if (this.pid !== undefined) setPriority(this.pid, LOW_PRIORITY)
     } catch {
@@ -125,15 +126,26 @@ export class WorkerProcess {
     }
   }
 
+  /** The same until it has to hurry, as far as that can be taken back without special rights. */
+  yieldAWhile(): void {
+    void this.#setGroupPriority(LOW_PRIORITY)
+  }
+
+  hurry(): void {
+    void this.#setGroupPriority(0)
+  }
+
   /**
    * Outside of containers, Linux shares the processors out by session first, and `nice` counts within one only
    * (sched(7), "The autogroup feature"). A worker is a session of its own.
    */
-  async #yieldAsGroup(): Promise<void> {
+  async #setGroupPriority(nice: number): Promise<void> {
     if (process.platform !== 'linux' || this.pid === undefined) return
-    while (!this.#hasEnded) {
+    this.#groupPriority = nice
+    const isWanted = () => this.#groupPriority === nice && !this.#hasEnded
+    while (isWanted()) {
       try {
-        return await writeFile(`/proc/${this.pid}/autogroup`, String(LOW_PRIORITY))
+        return await writeFile(`/proc/${this.pid}/autogroup`, String(nice))
       } catch (cause) {
         if ((cause as NodeJS.ErrnoException).code !== 'EAGAIN') return
       }
