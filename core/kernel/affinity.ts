@@ -1,6 +1,7 @@
 import { endpointIn } from '../dialects/operations.ts'
 import type { FrameEdit } from '../dialects/same-dialect.ts'
 import { isObject, jsonOf } from '../kit/json.ts'
+import { Newest } from '../kit/newest.ts'
 import { type DeliverOptions, type LiveUpstream } from './ask.ts'
 import { strippedPath } from './normalise.ts'
 import type { LiveExchange } from './exchange.ts'
@@ -9,7 +10,7 @@ import type { LiveExchange } from './exchange.ts'
 const MAX_REMEMBERED = 50_000
 
 /** Names of upstreams by the ids of responses that they store. Providers make ids that nobody else makes. */
-const makers = new Map<string, string>()
+const makers = new Newest<string, string>(MAX_REMEMBERED)
 
 /** What a response's id looks like, and where it stands first in an answer or an event. */
 const ID = /"id":\s*"(resp_[\w-]{1,200})"/
@@ -82,6 +83,5 @@ export function remembering(upstream: string): FrameEdit {
 function remember(id: string | undefined, upstream: string): void {
   if (id === undefined) return
   makers.delete(id)
-  if (makers.size >= MAX_REMEMBERED) makers.delete(makers.keys().next().value!)
   makers.set(id, upstream)
 }

@@ -1,4 +1,5 @@
 import { clientNetwork } from '#core/kit/ip.ts'
+import { Newest } from '#core/kit/newest.ts'
 
 /** How many wrong credentials are borne, and for how long they are remembered. */
 export interface FailureLimit {
@@ -19,10 +20,11 @@ interface Count {
  */
 export class Failures {
   readonly #limit: FailureLimit
-  readonly #counts = new Map<string, Count>()
+  readonly #counts: Newest<string, Count>
 
   constructor(limit: FailureLimit) {
     this.#limit = limit
+    this.#counts = new Newest(limit.maxAddresses)
   }
 
   /** Milliseconds for which an address is not listened to; 0 where it is. */
@@ -35,15 +37,14 @@ export class Failures {
 
   /** Notes a wrong credential. True where it is the one that reaches the limit. */
   add(ip: string, now: number): boolean {
-    const { limit, window, maxAddresses } = this.#limit
+    const { limit, window } = this.#limit
     const network = clientNetwork(ip)
     let count = this.#counts.get(network)
     if (count === undefined || count.resetAt <= now) {
       count = { failures: 0, resetAt: now + window }
-      // Deleting first moves the network to the young end of the Map's insertion order.
+      // Its time begins anew, and so does its age.
       this.#counts.delete(network)
       this.#counts.set(network, count)
-      if (this.#counts.size > maxAddresses) this.#counts.delete(this.#counts.keys().next().value!)
     }
     return ++count.failures === limit
   }

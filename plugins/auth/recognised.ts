@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { Newest } from '#core/kit/newest.ts'
 import type { RequestPatch } from '#core/sdk.ts'
 import type { Access } from './access.ts'
 import type { Identity } from './identity.ts'
@@ -26,7 +27,7 @@ const MAX_CHARACTERS = 256
 
 /** Credentials that were found right, so that the next request with one costs a look into a map. */
 export class Recognised {
-  readonly #known = new Map<string, Known>()
+  readonly #known = new Newest<string, Known>(MAX_KNOWN)
 
   get(kind: string, value: string, now: number): Known | undefined {
     if (this.#known.size === 0) return undefined
@@ -39,7 +40,6 @@ export class Recognised {
 
   add(kind: string, value: string, known: Known): void {
     this.#known.set(keyOf(kind, value), known)
-    if (this.#known.size > MAX_KNOWN) this.#known.delete(this.#known.keys().next().value!)
   }
 
   /** Forgets all: something has changed that they depend on. */

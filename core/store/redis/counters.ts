@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { Newest } from '../../kit/newest.ts'
 import {
   checkAmounts,
   checkLimit,
@@ -31,7 +32,7 @@ export class RedisCounters implements Counters {
   /** Begins the tokens of this process. */
   readonly #process = randomBytes(9).toString('base64url')
   /** By token. */
-  readonly #unsure = new Map<string, readonly string[]>()
+  readonly #unsure = new Newest<string, readonly string[]>(MOST_UNSURE)
   #count = 0
 
   /** `prefix` begins all keys; `now` takes the place of the server's time in tests. */
@@ -115,10 +116,6 @@ export class RedisCounters implements Counters {
 
   #remember(token: string, args: readonly string[]): void {
     this.#unsure.set(token, args)
-    if (this.#unsure.size > MOST_UNSURE) {
-      const [oldest] = this.#unsure.keys()
-      this.#unsure.delete(oldest!)
-    }
   }
 
   #token(): string {

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import { DenseSet, type Slotted } from '../../kit/dense-set.ts'
 import { StoreUnavailable } from '../unavailable.ts'
 import type { Client } from './client.ts'
 import { connect } from './connect.ts'
@@ -26,7 +27,7 @@ export interface LinkEvents {
   changed(isUp: boolean, reason: string): void
 }
 
-interface Operation {
+interface Operation extends Slotted {
   readonly args: readonly string[]
   readonly calledAt: number
   /** May be sent again on the next connection: to get it twice does the server no harm. */
@@ -45,8 +46,7 @@ interface Operation {
 export class Link {
   readonly #server: Server
   readonly #events: LinkEvents
-  /** In the order of their calls. */
-  readonly #pending = new Set<Operation>()
+  readonly #pending = new DenseSet<Operation>()
   /** Those of the pending that the next connection is waited for. */
   readonly #stranded = new Set<Operation>()
   readonly #closing = new AbortController()
@@ -89,7 +89,8 @@ export class Link {
       return Promise.reject(this.#unavailable(problem))
     }
     return new Promise((resolve, reject) => {
-      const operation = { args, calledAt: performance.now(), mayRepeat, resolve, reject }
+      const calledAt = performance.now()
+      const operation = { args, calledAt, mayRepeat, resolve, reject, slot: -1 }
       this.#pending.add(operation)
       if (this.#check === undefined) this.#checkLater(this.#server.timeoutMs)
       this.#send(operation, client)
@@ -125,7 +126,7 @@ export class Link {
       return
     }
     if (!client.isReady) this.#lose(client, reasonOf(cause))
-    if (this.#pending.has(operation)) {
+    if (operation.slot >= 0) {
       if (operation.mayRepeat && !this.#closing.signal.aborted) this.#stranded.add(operation)
       else this.#giveUp(operation, reasonOf(cause))
     }
@@ -139,7 +140,8 @@ export class Link {
   /** False where it was over before. */
   #finish(operation: Operation): boolean {
     this.#stranded.delete(operation)
-    const isFirst = this.#pending.delete(operation)
+    const isFirst = operation.slot >= 0
+    this.#pending.delete(operation)
     if (this.#pending.size === 0) this.#whenIdle?.()
     return isFirst
   }
@@ -151,7 +153,8 @@ export class Link {
 
   #expire(): void {
     this.#check = undefined
-    const [oldest] = this.#pending
+    const pending = [...this.#pending].sort((a, b) => a.calledAt - b.calledAt)
+    const [oldest] = pending
     if (oldest === undefined) return
     const { timeoutMs } = this.#server
     const now = performance.now()
@@ -164,7 +167,7 @@ export class Link {
       }
       this.#lose(this.#client, `no answer within ${timeoutMs} ms`)
     }
-    for (const operation of this.#pending) {
+    for (const operation of pending) {
       const rest = operation.calledAt + timeoutMs - now
       if (rest > 1) {
         this.#checkLater(rest)
