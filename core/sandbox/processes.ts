@@ -307,7 +307,8 @@ export class ScriptProcesses {
       () => {
         this.#watching = undefined
         for (const { worker, heard } of before) {
-          if (worker.heard === heard && this.#calls.in(worker).length > 0) this.#silence(worker)
+          if (worker.isStarting || worker.heard !== heard) continue
+          if (this.#calls.in(worker).length > 0) this.#silence(worker)
         }
         if (this.#calls.size > 0) this.#watch()
       },

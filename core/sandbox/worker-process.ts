@@ -12,6 +12,9 @@ import type { Subject } from './subject.ts'
 
 const require = createRequire(import.meta.url)
 const ENTRY = fileURLToPath(new URL('./worker.ts', import.meta.url))
+/** How long a process may take to start before it counts as silent. Milliseconds. */
+const START_MS = 15_000
+
 /** As `nice` counts: about a tenth of what others get, where they compete. */
 const LOW_PRIORITY = 10
 const GROUP_RETRY_MS = 150
@@ -40,6 +43,7 @@ export class WorkerProcess {
   #loading = 0
   #groupPriority = 0
   #hasEnded = false
+  readonly #startedAt = performance.now()
   readonly #ended = Promise.withResolvers<void>()
 
   constructor(listener: WorkerListener) {
@@ -83,6 +87,11 @@ export class WorkerProcess {
   /** How often it has said something. */
   get heard(): number {
     return this.#heard
+  }
+
+  /** True until it has said its first word, for which a busy machine may take a while. */
+  get isStarting(): boolean {
+    return this.#heard === 0 && performance.now() - this.#startedAt < START_MS
   }
 
   /** True once it has loaded all that it was given. */

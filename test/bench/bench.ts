@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { cpus } from 'node:os'
 import { parseArgs, promisify } from 'node:util'
-import { measureHostile } from './hostile.ts'
+import { measureHostile, measureHostileRequests } from './hostile.ts'
 import {
   COMMAND,
   pinned,
@@ -307,7 +307,10 @@ try {
     await compare('WebSocket, CPU per message of 1 KB there and back', 'websocket', [nginx, pass])
   }
   if (wanted.has('start')) await measureStart()
-  if (wanted.has('hostile')) await measureHostile()
+  if (wanted.has('hostile')) {
+    await measureHostile()
+    await measureHostileRequests(upstreamPort)
+  }
 } finally {
   upstream.child.kill()
 }

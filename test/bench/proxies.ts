@@ -91,12 +91,21 @@ export async function start(
 /** The command as users of a checkout run it. */
 export const COMMAND = 'core/cli/sluice.js'
 
-/** Sluice with a config of its own. */
-export async function startSluice(name: string, yaml: string): Promise<Proxy> {
+/** Sluice with a config of its own, on one core or on all. */
+export async function startSluice(
+  name: string,
+  yaml: string,
+  core: number | 'any' = 0,
+): Promise<Proxy> {
   const file = join(mkdtempSync(join(folder, 'sluice-')), 'gateway.yaml')
   writeFileSync(file, `version: 1\nstore: "memory:"\n${yaml}`)
   const args = [COMMAND, 'run', file, '--port', '0', '--admin-port', '0', '--json']
-  const { child, line } = await start(0, process.execPath, args, /"url":"http:\/\/[^:]+:(\d+)"/)
+  const { child, line } = await start(
+    core === 'any' ? undefined : core,
+    process.execPath,
+    args,
+    /"url":"http:\/\/[^:]+:(\d+)"/,
+  )
   return proxyOf(name, child, Number(line[1]))
 }
 
