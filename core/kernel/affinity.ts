@@ -3,7 +3,6 @@ import type { FrameEdit } from '../dialects/same-dialect.ts'
 import { isObject, jsonOf } from '../kit/json.ts'
 import { Newest } from '../kit/newest.ts'
 import { type DeliverOptions, type LiveUpstream } from './ask.ts'
-import { strippedPath } from './normalise.ts'
 import type { LiveExchange } from './exchange.ts'
 
 /** Stored responses whose upstream is remembered: the newest. Half a day of busy agents, at some 100 bytes each. */
@@ -28,21 +27,20 @@ export function respondersOf({ route, upstreams }: DeliverOptions): readonly Liv
  */
 export function makerOf(
   exchange: LiveExchange,
-  { route, upstreams }: DeliverOptions,
+  { upstreams }: DeliverOptions,
   responders: readonly LiveUpstream[],
 ): LiveUpstream | undefined {
   if (responders.length === 0 || exchange.chosen !== undefined) return undefined
-  const id = storedId(exchange, route.stripPrefix)
+  const id = storedId(exchange)
   if (id === undefined) return undefined
   const known = upstreams.get(makers.get(id) ?? '')
   if (known !== undefined) return known
   return responders.length === 1 ? responders[0] : undefined
 }
 
-function storedId({ req }: LiveExchange, stripPrefix: string): string | undefined {
+function storedId({ req }: LiveExchange): string | undefined {
   if (req.dialect !== 'openai-responses') return undefined
-  const path = strippedPath(req.path, stripPrefix)
-  const known = endpointIn('openai-responses', req.method, path, req.headers)
+  const known = endpointIn('openai-responses', req.method, req.apiPath, req.headers)
   if (known?.endpoint.operation === 'stored-responses') return known.params['id']
   const previous = isObject(req.body) ? req.body['previous_response_id'] : undefined
   if (typeof previous === 'string') return previous
@@ -53,13 +51,9 @@ function storedId({ req }: LiveExchange, stripPrefix: string): string | undefine
 }
 
 /** True for a request whose answer may be stored: on routes where several upstreams could have made it. */
-export function mayBeStored(
-  { req }: LiveExchange,
-  path: string,
-  responders: readonly LiveUpstream[],
-): boolean {
+export function mayBeStored({ req }: LiveExchange, responders: readonly LiveUpstream[]): boolean {
   if (responders.length < 2 || req.dialect !== 'openai-responses') return false
-  const known = endpointIn('openai-responses', req.method, path, req.headers)
+  const known = endpointIn('openai-responses', req.method, req.apiPath, req.headers)
   return known?.endpoint.operation === 'responses'
 }
 

@@ -1,6 +1,5 @@
 import { conversionOf, endpointIn } from '../dialects/operations.ts'
 import { aliasOf, type DeliverOptions, type LiveUpstream } from './ask.ts'
-import { strippedPath } from './normalise.ts'
 import { conversions, isStrict } from './crossing.ts'
 import type { LiveExchange } from './exchange.ts'
 import { readJsonBody } from './request-body.ts'
@@ -24,9 +23,8 @@ export async function deliverByResponses(
   options: DeliverOptions,
 ): Promise<boolean> {
   const { req } = exchange
-  const { bytes } = req
+  const { bytes, apiPath: path } = req
   if (!bytes?.includes('"reasoning_effort"') || !bytes.includes('"tools"')) return false
-  const path = strippedPath(req.path, options.route.stripPrefix)
   const operation = endpointIn('openai-chat', req.method, path, req.headers)?.endpoint.operation
   if (conversionOf(operation ?? '') !== 'conversation') return false
   const { CONVERSIONS, convertForResponses, convertRequest } = await conversions()

@@ -7,7 +7,6 @@ import {
 } from '../dialects/operations.ts'
 import { GatewayError } from '../errors.ts'
 import { aliasOf, assertWanted, type DeliverOptions, type LiveUpstream } from './ask.ts'
-import { strippedPath } from './normalise.ts'
 import type { LiveExchange } from './exchange.ts'
 import { readJsonBody } from './request-body.ts'
 
@@ -26,7 +25,7 @@ export async function deliverConverted(
 ): Promise<void> {
   const { route, readsAnswer } = options
   const { config: upstream } = live
-  const path = strippedPath(exchange.req.path, route.stripPrefix)
+  const { apiPath: path } = exchange.req
   const conversion = conversionFor(exchange, path)
   const [to] = conversion === undefined ? [] : targetsOf(upstream.dialects, conversion)
   if (conversion === undefined || to === undefined) throw unsupported(exchange, live, path)

@@ -1,4 +1,3 @@
-import type { RouteConfig } from '../config/model.ts'
 import { GatewayError } from '../errors.ts'
 import type { Headers } from '../exchange.ts'
 import { withStreamUsage } from '../dialects/same-dialect.ts'
@@ -14,7 +13,6 @@ import {
   showUpstream,
   triedOf,
 } from './ask.ts'
-import { strippedPath } from './normalise.ts'
 import { limitBody, readBody } from './body.ts'
 import { conversionFor, conversions, deliverConverted } from './crossing.ts'
 import type { LiveExchange, LiveRequest } from './exchange.ts'
@@ -40,7 +38,7 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
   return async (exchange) => {
     if (route.upstream === undefined && exchange.chosen === undefined) return
     assertWanted(exchange)
-    if (serving !== undefined && asksForModels(exchange, route)) {
+    if (serving !== undefined && asksForModels(exchange)) {
       const { deliverModels } = await conversions()
       return deliverModels(exchange, serving, options)
     }
@@ -59,8 +57,8 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
     exchange.attempts++
     const { req } = exchange
     const alias = aliasOf(exchange, live)
-    const path = strippedPath(aliasedPath(req, alias), route.stripPrefix)
-    const isStored = mayBeStored(exchange, path, responders)
+    const path = aliasedPath(req, alias)
+    const isStored = mayBeStored(exchange, responders)
     const isTouched = alias !== undefined || options.needsUsage || isStored
     const touch = isTouched
       ? touchOf(exchange, path, { alias, isStored }, options, live)
@@ -121,10 +119,10 @@ function servingOf({ route, upstreams }: DeliverOptions): readonly LiveUpstream[
   return all.some(({ config }) => config.models.length > 0) ? all : undefined
 }
 
-function asksForModels(exchange: LiveExchange, { stripPrefix }: RouteConfig): boolean {
+function asksForModels(exchange: LiveExchange): boolean {
   const { req } = exchange
   if (req.method !== 'GET' || exchange.chosen !== undefined) return false
-  return conversionFor(exchange, strippedPath(req.path, stripPrefix)) === 'models'
+  return conversionFor(exchange, req.apiPath) === 'models'
 }
 
 /** Opens a WebSocket to the upstream; the session waits on the exchange until the steps have agreed to it. */
@@ -227,9 +225,9 @@ const REQUEST_BODY_FIELDS = new Set([
 ])
 
 /** For the APIs that name the model in the path. The exchange keeps the client's: another attempt may go elsewhere. */
-function aliasedPath({ path, model }: LiveRequest, alias: string | undefined): string {
-  if (alias === undefined) return path
-  return path.replace(`/models/${model}`, () => `/models/${alias}`)
+function aliasedPath({ apiPath, model }: LiveRequest, alias: string | undefined): string {
+  if (alias === undefined) return apiPath
+  return apiPath.replace(`/models/${model}`, () => `/models/${alias}`)
 }
 
 function applyAnswer(

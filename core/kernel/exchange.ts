@@ -119,8 +119,13 @@ export class LiveRequest implements GatewayRequest {
     this.#query = undefined
   }
 
+  /** The path as the API knows it: without what the route takes off. */
+  get apiPath(): string {
+    return strippedPath(this.path, this.stripPrefix)
+  }
+
   get model(): string | undefined {
-    return DIALECTS[this.dialect].modelOf(strippedPath(this.path, this.stripPrefix), this.#body)
+    return DIALECTS[this.dialect].modelOf(this.apiPath, this.#body)
   }
 
   get body(): Json | undefined {

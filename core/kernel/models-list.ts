@@ -6,7 +6,6 @@ import { endpointIn, targetsOf } from '../dialects/operations.ts'
 import { GatewayError } from '../errors.ts'
 import { jsonOf } from '../kit/json.ts'
 import { assertWanted, type DeliverOptions, type LiveUpstream } from './ask.ts'
-import { strippedPath } from './normalise.ts'
 import { askAs, type OwnRequest } from './ask-as.ts'
 import { headersOf } from './converted-request.ts'
 import type { LiveExchange } from './exchange.ts'
@@ -22,8 +21,7 @@ export async function deliverModels(
 ): Promise<void> {
   const { req, res, now } = exchange
   const dialect = req.dialect as LlmDialect
-  const path = strippedPath(req.path, options.route.stripPrefix)
-  const wanted = endpointIn(dialect, req.method, path, req.headers)?.params['model']
+  const wanted = endpointIn(dialect, req.method, req.apiPath, req.headers)?.params['model']
   const isKnown = wanted !== undefined && upstreams.some(({ config }) => serves(config, wanted))
   const names = isKnown ? [wanted] : await allNames(exchange, upstreams, options)
   if (wanted !== undefined && !names.includes(wanted)) {

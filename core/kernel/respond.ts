@@ -6,7 +6,6 @@ import { GatewayError } from '../errors.ts'
 import type { ByteSink, ByteSource } from '../kit/byte-source.ts'
 import { isText, streamedTextOf } from '../kit/media-types.ts'
 import { maskSecrets } from '../kit/secret.ts'
-import { strippedPath } from './normalise.ts'
 import type { Framing } from './chunks.ts'
 import { EventPipe } from './events.ts'
 import type { LiveExchange } from './exchange.ts'
@@ -20,8 +19,6 @@ export interface RespondOptions {
   readonly hooks: readonly LiveStep[]
   /** True where a step will ask for the usage of a stream. */
   readonly readsUsage: boolean
-  /** Taken off the path before it is compared with the endpoints of the dialect. */
-  readonly stripPrefix: string
   /** Bytes of the answer that may wait for a slow client before the upstream is made to wait. */
   readonly bufferedBytes: number
   /** Hears of an error that cut the answer after it had begun. */
@@ -186,21 +183,20 @@ function pipe(
   framing: Framing,
   source: ByteSource,
   to: ByteSink,
-  { hooks, readsUsage, stripPrefix }: RespondOptions,
+  { hooks, readsUsage }: RespondOptions,
 ): ByteSink {
   const isLlmStream = framing === 'events' && exchange.req.dialect !== 'http'
   const isRead = isLlmStream && exchange.upstreamUsage === undefined
   const reader = isRead ? exchange.dialect.usageReader() : undefined
   if (readsUsage && reader) exchange.follower = reader
-  const mustComplete = isRead && mustEndByEvent(exchange, stripPrefix)
+  const mustComplete = isRead && mustEndByEvent(exchange)
   const edit = isRead ? exchange.editFrame : undefined
   return new EventPipe({ exchange, hooks, framing, reader, mustComplete, edit, source, to })
 }
 
 /** True for a stream whose dialect has an event for its end, so that one without it was cut. */
-function mustEndByEvent({ req, res }: LiveExchange, stripPrefix: string): boolean {
-  const path = strippedPath(req.path, stripPrefix)
-  return res.status < 300 && endsByEvent(endpointOf(req.method, path, req.headers))
+function mustEndByEvent({ req, res }: LiveExchange): boolean {
+  return res.status < 300 && endsByEvent(endpointOf(req.method, req.apiPath, req.headers))
 }
 
 /** Collects a stream that a step has made of what is no stream by its type, such as JSON, for the hooks. */

@@ -119,7 +119,6 @@ function answer(exchange: LiveExchange, route: LiveRoute, log: Logger): void {
     respond(exchange, {
       hooks: chunkHooks(exchange, route),
       readsUsage: route.plan.readsUsage,
-      stripPrefix: route.config.stripPrefix,
       bufferedBytes: route.bufferedBytes,
       onCut: (error) => {
         exchange.error = error

@@ -122,7 +122,6 @@ class Upgrade {
         return respond(exchange, {
           hooks: [],
           readsUsage: false,
-          stripPrefix: '',
           bufferedBytes: this.#route.bufferedBytes,
           onCut: () => {},
           onFailed: () => {},
