@@ -18,7 +18,7 @@ export interface UnparsedJson {
  */
 export function checkJson(bytes: Buffer, maxDepth: number): UnparsedJson | undefined {
   const text = textOf(bytes, maxDepth)
-  if (MAY_NAME_PROTO.test(text)) return undefined
+  if (mayNameProto(text)) return undefined
   return { text, parse: () => parseText(text) }
 }
 
@@ -31,14 +31,16 @@ export function checkJson(bytes: Buffer, maxDepth: number): UnparsedJson | undef
 export function parseJson(bytes: Buffer, maxDepth: number): Json {
   const text = textOf(bytes, maxDepth)
   const value = parseText(text)
-  if (MAY_NAME_PROTO.test(text) && hasProtoKey(value)) {
+  if (mayNameProto(text) && hasProtoKey(value)) {
     throw new GatewayError('INVALID_JSON', 'the key "__proto__" is not allowed')
   }
   return value
 }
 
-/** Escapes can hide the name; only a body that may hold it is searched. */
-const MAY_NAME_PROTO = /__proto__|\\u005f/i
+/** Escapes can hide each of its letters; only a body that may hold the name is searched. */
+function mayNameProto(text: string): boolean {
+  return text.includes('__proto__') || text.includes('\\u00')
+}
 
 function textOf(bytes: Buffer, maxDepth: number): string {
   // Before parsing: ten million brackets are ten megabytes as text, and hundreds as objects.

@@ -33,7 +33,8 @@ const NOTHING = Buffer.alloc(0)
 
 /** True for a type of JSON, and where none is stated. */
 export function isJson(contentType = ''): boolean {
-  return contentType === '' || /^application\/([^;]+\+)?json\s*(;|$)/i.test(contentType)
+  if (contentType === 'application/json' || contentType === '') return true
+  return /^application\/([^;]+\+)?json\s*(;|$)/i.test(contentType)
 }
 
 function looksLikeJson(text: Buffer): boolean {

@@ -86,6 +86,7 @@ describe('parseJson', () => {
   it('refuses a key __proto__, also in escapes, and nothing else by its name', () => {
     expect(refusal('{"a":[{"__proto__":{"x":1}}]}')).toBe('the key "__proto__" is not allowed')
     expect(refusal('{"\\u005f_proto\\u005F_":1}')).toBe('the key "__proto__" is not allowed')
+    expect(refusal('{"__pr\\u006fto__":1}')).toBe('the key "__proto__" is not allowed')
     expect(parse('{"constructor":1,"prototype":2,"a":"__proto__"}')).toEqual(
       JSON.parse('{"constructor":1,"prototype":2,"a":"__proto__"}'),
     )
