@@ -342,7 +342,10 @@ export class LiveExchange implements Exchange, Slotted {
   givenUp: Error | undefined
   /** The request's body, where it is passed on as it comes. */
   upload: LimitedBody | undefined
-  /** What works on it at the moment, to be given up: the attempt, then the answer on its way. */
+  /**
+   * What works on it at the moment, to be given up: the attempt, then the answer on its way. No closure, for that would
+   * outlive it: see core/decisions/garbage-dies-young.md.
+   */
   underWay: { abort(reason: Error): void } | undefined
   /** The upstream's side of a WebSocket session, before it is relayed. */
   session: { readonly socket: Socket; readonly head: Buffer } | undefined
