@@ -39,6 +39,8 @@ export interface CellFailure {
 
 /** How many times its time a call may take by the clock, once others have kept it from a processor. */
 export const PATIENCE = 4
+/** The same at the last try of all: each is given so many times what the one before had. */
+export const MOST_PATIENCE = PATIENCE ** 2
 
 const MEGABYTE = 1024 ** 2
 /** The least memory that isolated-vm takes. */
@@ -50,7 +52,7 @@ const SETUP_PATIENCE = 20
 const STARVED = 0.7
 /** How long isolated-vm takes to count what a call has worked, and how often that is waited for. Milliseconds. */
 const SETTLE_MS = 5
-const SETTLE_LOOKS = 6
+const SETTLE_LOOKS = 20
 
 /** One isolate with one script in it. Calls come one after another. */
 export class Cell {

@@ -1,5 +1,5 @@
 import { DenseSet, type Slotted } from '../kit/dense-set.ts'
-import { Cell, CellError, type CellFailure, PATIENCE } from './cell.ts'
+import { Cell, CellError, type CellFailure, MOST_PATIENCE, PATIENCE } from './cell.ts'
 import type { AnyProgram } from './program.ts'
 
 /** Isolates of one script: one for calls that come after another, more where they wait for each other. */
@@ -146,7 +146,8 @@ export class Cells {
       this.#running.delete(one)
       cell.dispose()
       const failure = failureOf(cause)
-      if (failure.kind === 'starved' && patience === 1) this.#wait(call, PATIENCE)
+      const isPatient = failure.kind === 'starved' && patience < MOST_PATIENCE
+      if (isPatient) this.#wait(call, patience * PATIENCE)
       else call.failed(failure)
       // Made at once, so that the next call does not wait for it.
       if (this.#idle.length + this.#opening === 0) void this.#more()

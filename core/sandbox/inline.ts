@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { isObject } from '../kit/json.ts'
-import { Cell, CellError, PATIENCE } from './cell.ts'
+import { Cell, CellError, MOST_PATIENCE, PATIENCE } from './cell.ts'
 import type { Program } from './program.ts'
 
 /** What isolated-vm asks for of the process that it is loaded into. */
@@ -64,8 +64,9 @@ export class InlineScript {
     } catch (cause) {
       this.#cell = undefined
       cell.dispose()
-      const isStarved = cause instanceof CellError && cause.kind === 'starved' && patience === 1
-      if (isStarved) return this.run(text, PATIENCE)
+      const isStarved =
+        cause instanceof CellError && cause.kind === 'starved' && patience < MOST_PATIENCE
+      if (isStarved) return this.run(text, patience * PATIENCE)
       void this.#again().catch(() => undefined)
       throw cause
     }
