@@ -159,9 +159,12 @@ async function untilStopped(gateway: Gateway, terminal: Terminal): Promise<void>
   for (const again of ['SIGTERM', 'SIGINT'] as const) process.once(again, () => process.exit(130))
   // What a plugin closes may keep nobody alive: Node would end with code 13 then, in the middle of it.
   const alive = setInterval(() => undefined, 60_000)
-  // A person at a terminal has no load balancer to wait for.
-  await gateway.close(signal === 'SIGINT' ? { delayMs: 0 } : {})
-  clearInterval(alive)
+  try {
+    // A person at a terminal has no load balancer to wait for.
+    await gateway.close(signal === 'SIGINT' ? { delayMs: 0 } : {})
+  } finally {
+    clearInterval(alive)
+  }
 }
 
 async function reload(gateway: Gateway, terminal: Terminal): Promise<void> {

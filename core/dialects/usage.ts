@@ -12,8 +12,7 @@ export function countOf(value: unknown): number | undefined {
 export function usageOfAnswer(dialect: Dialect, bytes: Buffer): Usage | undefined {
   const { usageMember } = dialect
   if (usageMember === undefined) return undefined
-  const tail = tailOf(bytes, usageMember)
-  const body = tail ?? jsonOf(bytes)
+  const body = tailOf(bytes, usageMember) ?? jsonOf(bytes)
   return body === undefined ? undefined : dialect.usageOf(body)
 }
 

@@ -343,8 +343,8 @@ export class LiveExchange implements Exchange, Slotted {
   /** The request's body, where it is passed on as it comes. */
   upload: LimitedBody | undefined
   /**
-   * What works on it at the moment, to be given up: the attempt, then the answer on its way. No closure, for that would
-   * outlive it: see core/decisions/garbage-dies-young.md.
+   * What works on it at the moment, to be given up: the attempt, then the answer on its way. The attempt itself, for a
+   * closure around it would keep it alive: see core/decisions/garbage-dies-young.md.
    */
   underWay: { abort(reason: Error): void } | undefined
   /** The upstream's side of a WebSocket session, before it is relayed. */

@@ -22,12 +22,11 @@ export class DenseMap<K extends string | number, V> {
   }
 
   set(key: K, value: V): void {
-    let place = this.#places.get(key)
-    if (place === undefined) {
-      place = this.#free.pop() ?? this.#entries.length
-      this.#places.set(key, place)
-    }
-    if (this.#entries[place]?.[1] !== value) this.#entries[place] = [key, value]
+    const known = this.#places.get(key)
+    if (known !== undefined && this.#entries[known]![1] === value) return
+    const place = known ?? this.#free.pop() ?? this.#entries.length
+    if (known === undefined) this.#places.set(key, place)
+    this.#entries[place] = [key, value]
   }
 
   delete(key: K): boolean {

@@ -80,6 +80,19 @@ describe('a dense map', () => {
     )
   })
 
+  test('holds undefined like any other value, also in a place that was taken before', () => {
+    const map = new DenseMap<number, string | undefined>()
+    map.set(1, 'a')
+    map.delete(1)
+    map.set(2, undefined)
+    expect([map.size, map.has(2), map.get(2), map.at(0)]).toEqual([
+      1,
+      true,
+      undefined,
+      [2, undefined],
+    ])
+  })
+
   test('lets young garbage die young', () => {
     const map = new DenseMap<number, unknown>()
     const kept = keptOfChurn((payload, turn) => {
