@@ -308,9 +308,10 @@ class Direction {
     if (this.#isFinished) return
     this.bytes += chunk.length
     this.silentTicks = 0
+    const before = this.#passage.messages
     try {
       this.#passage.take(chunk)
-      this.#checkRate()
+      this.#checkRate(before)
     } catch (cause) {
       return this.#onBroken(cause)
     }
@@ -333,14 +334,18 @@ class Direction {
     this.from.resume()
   }
 
-  /** Messages per second, of the client only: what an upstream sends is its own business. */
-  #checkRate(): void {
+  /**
+   * Messages per second, of the client only: what an upstream sends is its own business. `before` is how many there
+   * were before the last chunk: one that begins a second counts in it, with all that it holds.
+   */
+  #checkRate(before: number): void {
     if (!this.#isFromClient) return
     const now = performance.now()
     if (now - this.#windowStart >= 1_000) {
       this.#windowStart = now
-      this.#windowMessages = this.#passage.messages
-    } else if (this.#passage.messages - this.#windowMessages > this.#limits.messagesPerSecond) {
+      this.#windowMessages = before
+    }
+    if (this.#passage.messages - this.#windowMessages > this.#limits.messagesPerSecond) {
       throw new PassageError(CLOSE.policy, TOO_MANY, new GatewayError('RATE_LIMITED', TOO_MANY))
     }
   }

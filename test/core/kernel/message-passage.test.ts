@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import { PERSONAL_DATA } from '#core/kit/personal-data.ts'
@@ -224,6 +224,17 @@ test.each<[string, (socket: WebSocket, server: WebSocketServer) => void, object]
     'too many messages',
     (socket) => {
       for (let n = 0; n < 200; n++) socket.send('x')
+    },
+    { end: 'error', error: { code: 'RATE_LIMITED' } },
+  ],
+  [
+    'too many messages at once',
+    (socket) => {
+      // One write, so that they come in one piece.
+      const { _socket: connection } = socket as unknown as { _socket: Socket }
+      connection.cork()
+      for (let n = 0; n < 60; n++) socket.send('x')
+      connection.uncork()
     },
     { end: 'error', error: { code: 'RATE_LIMITED' } },
   ],
