@@ -3,8 +3,11 @@ import pino from 'pino'
 import type { Host } from '#core/sdk.ts'
 import { countLosses, type Sink } from './sink.ts'
 
-/** Lines wait for one another up to this many bytes: one system call for some fifty of them. */
-const BATCH_BYTES = 16_000
+/** Lines wait for one another up to this many characters: one system call for some hundred of them. */
+const BATCH = 65_536
+/** At least so many batches fit into the buffer, and into a file that begins anew; a character is up to three bytes. */
+const BATCHES = 8
+const LINE_FEED = 0x0a
 
 /** No line waits longer than this. Milliseconds. */
 const FLUSH_MS = 500
@@ -20,11 +23,11 @@ export interface FileOptions {
 /** What pino's streams have in common, of one file or of one after another. */
 interface FileStream {
   write(piece: Buffer): boolean
-  flush(): void
   end(): void
   destroy(): void
   on(event: 'error', listener: (cause: NodeJS.ErrnoException) => void): void
-  on(event: 'write' | 'drop', listener: () => void): void
+  on(event: 'write', listener: () => void): void
+  on(event: 'drop', listener: (piece: Buffer) => void): void
 }
 
 /**
@@ -43,7 +46,9 @@ export async function openFile(
   /** Nobody reads the pipe any more; pino writes no further. */
   let isGone = false
   let isFailing = false
-  let isDirty = false
+  /** Lines that wait for more. */
+  let waiting = ''
+  const batch = Math.min(BATCH, Math.min(bufferBytes, options.size ?? Infinity) / BATCHES)
   stream.on('error', (cause) => {
     isGone ||= cause.code === 'EPIPE'
     // Once per failure: a full disk must not fill the other log with a line for each line.
@@ -53,17 +58,21 @@ export async function openFile(
   stream.on('write', () => {
     isFailing = false
   })
-  stream.on('drop', () => losses.drop(1))
-  host.every(FLUSH_MS, () => {
-    if (isDirty && !isGone) stream.flush()
-    isDirty = false
-  })
+  stream.on('drop', (piece) => losses.drop(linesIn(piece)))
+  host.every(FLUSH_MS, send)
+
+  function send(): void {
+    // As bytes: the stream would count those of all that waits anew with each piece of text.
+    if (waiting !== '' && !isGone) stream.write(Buffer.from(waiting))
+    waiting = ''
+  }
 
   let closing: Promise<void> | undefined
   async function end(): Promise<void> {
     if (isGone) return
     try {
       const closed = once(stream as unknown as NodeJS.EventEmitter, 'close')
+      send()
       stream.end()
       await closed
     } catch {
@@ -74,20 +83,25 @@ export async function openFile(
 
   return {
     write(line) {
-      isDirty = true
-      // As bytes: the stream would count those of all that waits anew with each line of text.
-      stream.write(Buffer.from(line))
+      if (waiting.length + line.length > batch) send()
+      waiting += line
     },
     close: () => (closing ??= end()),
   }
+}
+
+function linesIn(piece: Buffer): number {
+  let lines = 0
+  for (let at = piece.indexOf(LINE_FEED); at !== -1; at = piece.indexOf(LINE_FEED, at + 1)) lines++
+  return lines
 }
 
 async function openStream(options: FileOptions, bufferBytes: number): Promise<FileStream> {
   const { file, size, every, keep } = options
   const common = {
     sync: false,
-    minLength: BATCH_BYTES,
-    maxLength: Math.max(bufferBytes, BATCH_BYTES),
+    minLength: 0,
+    maxLength: bufferBytes,
     mkdir: true,
     contentMode: 'buffer',
   } as const

@@ -1,4 +1,4 @@
-import pino from 'pino'
+import redactor from '@pinojs/redact'
 import { MASK, maskSecrets } from '#core/kit/secret.ts'
 import {
   bytes,
@@ -190,23 +190,16 @@ export default definePlugin({
     const { level, requests, responses, audit: auditOptions, sample, redact, bodyLimit } = options
     const sinks = await openSinks(options.destination, options.buffer, host)
     const audit = auditOptions.enabled ? startAudit(auditOptions, host) : undefined
-    const log = pino(
-      {
-        level,
-        base: null,
-        timestamp: () => `,"time":${host.now()}`,
-        formatters: { level: (label) => ({ level: label }) },
-        ...(redact.length > 0 && { redact: { paths: [...redact], censor: MASK } }),
-      },
-      {
-        write(line) {
-          const clean = maskSecrets(line)
-          for (const sink of sinks) sink.write(clean)
-        },
-      },
-    )
+    const stringify = redact.length === 0 ? JSON.stringify : redactorOf(redact)
     const least = LEVELS.indexOf(level)
     const captures = new WeakMap<ExchangeView, Capture>()
+
+    function write(level: Level, line: object): void {
+      const members = stringify(line).slice(1, -1)
+      const text = `{"level":"${level}","time":${host.now()},${members},"msg":"exchange"}\n`
+      const clean = maskSecrets(text)
+      for (const sink of sinks) sink.write(clean)
+    }
 
     function isWritten(level: Level): boolean {
       if (LEVELS.indexOf(level) < least) return false
@@ -235,7 +228,7 @@ export default definePlugin({
       done(exchange, outcome) {
         const level = levelOf(outcome)
         if (isWritten(level)) {
-          log[level](lineOf(exchange, outcome, captures.get(exchange), options), 'exchange')
+          write(level, lineOf(exchange, outcome, captures.get(exchange), options))
         }
         if (outcome.error) audit?.failed(exchange, outcome.error)
       },
@@ -261,9 +254,14 @@ function levelOf({ end, status, error }: Outcome): Level {
   return worst >= 400 ? 'warn' : 'info'
 }
 
+/** Writes a line as JSON, with the values at these paths masked. Throws for what is no path. */
+function redactorOf(paths: readonly string[]): (line: object) => string {
+  return redactor({ paths: [...paths], censor: MASK }) as (line: object) => string
+}
+
 function redactProblem(path: string): string | undefined {
   try {
-    pino({ redact: [path] }, { write: () => undefined })
+    redactorOf([path])
     return undefined
   } catch {
     return `expected a path such as request.body.messages[*].content, got ${JSON.stringify(path)}`
