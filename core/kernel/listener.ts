@@ -13,6 +13,7 @@ import type { Logger } from '../sdk.ts'
 import { awaitContinue } from './body.ts'
 import { type ClientReader, createClientReader, mintId, peerAddress } from './client.ts'
 import type { RequestHead } from './exchange.ts'
+import { FlatResponse } from './flat-response.ts'
 import { checkRequest } from './hygiene.ts'
 import { Connection } from './listener-connection.ts'
 import {
@@ -95,6 +96,7 @@ class HttpListener implements Listener {
     this.#services = services
     this.#readClient = createClientReader(config.trustProxy)
     this.#server = createServer({
+      ServerResponse: FlatResponse,
       maxHeaderSize: config.limits.headerBytes,
       headersTimeout: config.timeouts.headersMs,
       requestTimeout: config.timeouts.requestMs,
