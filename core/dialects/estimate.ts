@@ -85,7 +85,7 @@ export function estimateTokens(
   { bytesPerToken, maxOutputTokens }: EstimateOptions,
 ): TokenEstimate {
   if (dialect === 'http' || !isObject(body) || COUNTING.test(path)) return NOTHING
-  const sum: Sum = { bytes: 0, tokens: REQUEST_TOKENS }
+  const sum: Sum = { bytes: 0, tokens: REQUEST_TOKENS, blobs: dialect === 'gemini' ? BLOBS : [] }
   addMap(body, sum)
   if (Array.isArray(body['tools']) && body['tools'].length > 0) sum.tokens += TOOLS_TOKENS
   const inputTokens = Math.ceil(sum.bytes / bytesPerToken) + sum.tokens
@@ -180,6 +180,8 @@ function chatField(path: string, { model }: Record<string, Json>): string {
 interface Sum {
   bytes: number
   tokens: number
+  /** Names of entries that hold no text. */
+  readonly blobs: readonly string[]
 }
 
 function add(value: unknown, sum: Sum): void {
@@ -192,7 +194,7 @@ function add(value: unknown, sum: Sum): void {
 }
 
 function addMap(map: Record<string, unknown>, sum: Sum): void {
-  const media = mediaIn(map)
+  const media = mediaIn(map, sum)
   for (const key of Object.keys(map)) {
     sum.bytes += key.length + AROUND_ENTRY
     if (media !== undefined && key === media.key) sum.tokens += tokensOf(media, map[key])
@@ -243,13 +245,13 @@ const PARTS: ReadonlyMap<unknown, readonly Media[]> = new Map<string, readonly M
 /** Parts of Gemini, by the one entry that they have. */
 const BLOBS = ['inlineData', 'inline_data', 'fileData', 'file_data']
 
-function mediaIn(map: Record<string, unknown>): Media | undefined {
+function mediaIn(map: Record<string, unknown>, { blobs }: Sum): Media | undefined {
   const { type } = map
   if (typeof type === 'string') {
     const media = PARTS.get(type)?.find(({ key }) => key in map)
     return media !== undefined && isText(map[media.key]) ? undefined : media
   }
-  for (const key of BLOBS) {
+  for (const key of blobs) {
     const blob = map[key]
     if (isObject(blob)) return { key, kind: kindOf(blob['mimeType'] ?? blob['mime_type']) }
   }

@@ -21,10 +21,11 @@ export interface OwnRequest {
 export function askAs(
   exchange: LiveExchange,
   live: LiveUpstream,
-  { route, answerBytes, replays }: DeliverOptions,
+  options: DeliverOptions,
   { dialect, method = 'POST', model, path, query = '', headers, body }: OwnRequest,
 ): Promise<UpstreamAnswer> {
   const { req } = exchange
+  const { route, answerBytes } = options
   exchange.attempts++
   return ask(exchange, live, {
     id: exchange.id,
@@ -41,7 +42,7 @@ export function askAs(
     mustBuffer: true,
     endpoint: undefined,
     key: undefined,
-    tried: replays ? triedOf(exchange, live) : undefined,
+    tried: triedOf(exchange, live, options),
     firstByteMs: exchange.firstByteMs,
   })
 }

@@ -79,8 +79,16 @@ export function aliasOf(
   return name === model ? undefined : name
 }
 
-/** What the exchange has tried of an upstream; on routes where a step may ask for another attempt. */
-export function triedOf(exchange: LiveExchange, { config }: LiveUpstream): Tried {
+/**
+ * What the exchange has tried of an upstream; undefined where there is no choice, and on routes where no step may ask for
+ * another attempt.
+ */
+export function triedOf(
+  exchange: LiveExchange,
+  { config }: LiveUpstream,
+  { replays }: DeliverOptions,
+): Tried | undefined {
+  if (!replays || (config.endpoints.length < 2 && config.keys.length < 2)) return undefined
   exchange.tried ??= new Map()
   let tried = exchange.tried.get(config.name)
   if (tried === undefined) {

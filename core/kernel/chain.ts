@@ -61,12 +61,17 @@ export function compileChain(steps: readonly LiveStep[], options: ChainOptions):
     return callHandle(step, index, exchange).then(() => up(exchange, index, top))
   }
 
-  async function finish(exchange: LiveExchange, top: number): Promise<void> {
-    if (bodyAt === size && exchange.req.bytes === undefined) await readBody(exchange)
+  function finish(exchange: LiveExchange, top: number): Promise<void> {
+    if (bodyAt === size && exchange.req.bytes === undefined) {
+      return readBody(exchange).then(() => attempt(exchange, top))
+    }
+    return attempt(exchange, top)
+  }
+
+  function attempt(exchange: LiveExchange, top: number): Promise<void> {
     exchange.depth = size
     exchange.reached = size
-    await deliver(exchange)
-    await up(exchange, size - 1, top)
+    return deliver(exchange).then(() => up(exchange, size - 1, top))
   }
 
   function up(exchange: LiveExchange, from: number, top: number): void | Promise<void> {

@@ -51,7 +51,8 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
       return deliverConverted(exchange, live, options)
     }
     const hasBoth = hasBothApis(exchange, live)
-    const body = await requestBody(exchange, options, mayHoldSeals || hasBoth)
+    const asked = requestBody(exchange, options, mayHoldSeals || hasBoth)
+    const body = asked instanceof Promise ? await asked : asked
     assertWanted(exchange)
     if (hasBoth && (await deliverByResponses(exchange, live, options))) return
     exchange.attempts++
@@ -90,7 +91,7 @@ export function createDeliver(options: DeliverOptions): (exchange: LiveExchange)
       readsPieces: options.readsAnswer,
       endpoint: undefined,
       key: undefined,
-      tried: options.replays ? triedOf(exchange, live) : undefined,
+      tried: triedOf(exchange, live, options),
       firstByteMs: exchange.firstByteMs,
     }
     if (req.protocol === 'websocket') return connect(exchange, live, request)
@@ -169,25 +170,27 @@ function chooseUpstream(
 }
 
 /** The client's body: gathered where it is small, read already or may be sent again, else a stream. */
-async function requestBody(
+function requestBody(
   exchange: LiveExchange,
   { route: { bodyBytes: limit }, replays }: DeliverOptions,
   isRead: boolean,
-) {
+): UpstreamRequest['body'] | Promise<Buffer> {
   const { req } = exchange
   if (req.bytes !== undefined || !req.hasBody) return req.bytes
   const length = Number(req.headers['content-length'] ?? Infinity)
   // It may hold thoughts of another provider's model, or be for OpenAI's other API.
   const isSeen = isRead && req.dialect !== 'http' && isJson(req.headers['content-type'])
   const isKept = (replays && (length <= REPLAY || length === Infinity)) || isSeen
-  if (isKept || length <= GATHER) {
-    const bytes = await readBody(req.raw, limit)
-    exchange.requestBytes = bytes.length
-    req.bytes = bytes
-    return bytes
-  }
+  if (isKept || length <= GATHER) return gather(exchange, limit)
   exchange.upload ??= limitBody(req.raw, limit)
   return exchange.upload
+}
+
+async function gather(exchange: LiveExchange, limit: number): Promise<Buffer> {
+  const bytes = await readBody(exchange.req.raw, limit)
+  exchange.requestBytes = bytes.length
+  exchange.req.bytes = bytes
+  return bytes
 }
 
 /** The body as the steps have left it, with the upstream's own name for the model. */

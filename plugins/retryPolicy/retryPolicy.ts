@@ -66,9 +66,9 @@ export default definePlugin({
       tell: teller(host),
     }
     return {
-      async handle(ctx, next) {
+      handle(ctx, next) {
         budget.deposit(host.now())
-        await new Retries(ctx, next, policy).run()
+        return new Retries(ctx, next, policy).run()
       },
     }
   },
