@@ -5,7 +5,7 @@ import { headerProblem } from '../kit/header-field.ts'
 import { isObject, type Json, type JsonObject } from '../kit/json.ts'
 import type { Hooks, Host, Logger, Plugin } from '../sdk.ts'
 import { CellError } from './cell.ts'
-import { type ForeignSource, readForeign } from './foreign-source.ts'
+import { type Modules, readModules } from './modules.ts'
 import { ScriptProcesses } from './processes.ts'
 import type { PluginProgram } from './program.ts'
 import type { StepSandbox } from './sandbox.ts'
@@ -32,7 +32,7 @@ const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} }
  * with what keeps it from that.
  */
 export async function sandboxedPlugin(entry: string, grants: ForeignGrants): Promise<Plugin> {
-  const source = readForeign(entry)
+  const source = readModules(entry)
   const declared = await describe(source, grants)
   const { functions, ...plugin } = declared
   const refused = functions.filter((name) => !FUNCTIONS.has(name))
@@ -51,7 +51,7 @@ type Declared = JsonObject & { readonly functions: string[]; readonly schema?: J
 /** A process only to ask plugins what they are; it ends by itself some seconds later. */
 let describing: ScriptProcesses | undefined
 
-async function describe(source: ForeignSource, grants: ForeignGrants): Promise<Declared> {
+async function describe(source: Modules, grants: ForeignGrants): Promise<Declared> {
   describing ??= new ScriptProcesses(SILENT, { hasSpare: false })
   const step = { plugin: grants.name, id: grants.name, place: '', identity: '' }
   const subject = await describing.load(programOf(source, grants, undefined, step))
@@ -65,7 +65,7 @@ async function describe(source: ForeignSource, grants: ForeignGrants): Promise<D
 }
 
 function programOf(
-  { entry, files }: ForeignSource,
+  { entry, files }: Modules,
   { allow, timeoutMs, memoryBytes }: ForeignGrants,
   options: Json | undefined,
   step: Host['step'],
@@ -83,7 +83,7 @@ function programOf(
 }
 
 async function setUp(
-  source: ForeignSource,
+  source: Modules,
   grants: ForeignGrants,
   options: Json,
   host: Host,

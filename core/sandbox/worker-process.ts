@@ -1,17 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import { setPriority } from 'node:os'
-import { dirname, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { FRAME, type Frame, FrameReader, FrameWriter } from './frames.ts'
 import type { PendingCall } from './pending-calls.ts'
 import type { Subject } from './subject.ts'
+import { workerCode } from './worker-code.ts'
 
-const require = createRequire(import.meta.url)
-const ENTRY = fileURLToPath(new URL('./worker.ts', import.meta.url))
+/** The first file of a worker, and where it finds the others. */
+const BOOT = fileURLToPath(new URL('./boot.js', import.meta.url))
+const CODE_FD = 3
 /** How long a process may take to start before it counts as silent. Milliseconds. */
 const START_MS = 15_000
 
@@ -47,9 +47,10 @@ export class WorkerProcess {
   readonly #ended = Promise.withResolvers<void>()
 
   constructor(listener: WorkerListener) {
-    const child = spawn(process.execPath, [...nodeOptions(), ENTRY], {
+    const { text, folders } = workerCode()
+    const child = spawn(process.execPath, [...nodeOptions(folders), BOOT], {
       env: {},
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
       // A Ctrl-C is the gateway's; a worker that it has ended would be replaced.
       detached: true,
     })
@@ -65,7 +66,9 @@ export class WorkerProcess {
     stderr.on('data', (piece: Buffer) => {
       this.#said = (this.#said + piece.toString()).slice(-2_000)
     })
-    stdin.on('error', () => undefined)
+    const code = child.stdio[CODE_FD] as Socket
+    for (const stream of [stdin, code]) stream.on('error', () => undefined)
+    code.end(text)
     const end = () => {
       if (this.#hasEnded) return
       this.#hasEnded = true
@@ -168,8 +171,7 @@ export class WorkerProcess {
   }
 
   #handles(): readonly { ref(): void; unref(): void }[] {
-    const { stdin, stdout, stderr } = this.#child
-    return [this.#child, ...([stdin, stdout, stderr] as unknown[] as Socket[])]
+    return [this.#child, ...(this.#child.stdio as unknown[] as Socket[])]
   }
 
   /** Resolves when it has ended. */
@@ -182,12 +184,9 @@ export class WorkerProcess {
 
 /**
  * isolated-vm asks for `--no-node-snapshot`. The permissions are a second wall behind the isolates: nothing to write,
- * no processes, and of the files only the gateway's own code.
+ * no processes, and of the files only isolated-vm and what loads it.
  */
-function nodeOptions(): string[] {
-  const addon = require.resolve('isolated-vm/package.json')
-  const loader = createRequire(addon).resolve('node-gyp-build')
-  const own = resolve(dirname(ENTRY), '../..')
+function nodeOptions(folders: readonly string[]): string[] {
   return [
     '--no-node-snapshot',
     // Isolates are small: what helpers would save one of them, they take from all others.
@@ -196,9 +195,7 @@ function nodeOptions(): string[] {
     '--disable-warning=SecurityWarning',
     '--permission',
     '--allow-addons',
-    `--allow-fs-read=${own}`,
-    `--allow-fs-read=${dirname(addon)}`,
-    `--allow-fs-read=${dirname(loader)}`,
+    ...[BOOT, ...folders].map((path) => `--allow-fs-read=${path}`),
     // By which its loader knows which of its builds to take.
     '--allow-fs-read=/etc/alpine-release',
   ]

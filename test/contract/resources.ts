@@ -14,6 +14,8 @@ const KINDS = new Set([
   'WORKER',
 ])
 
+/** The thread that takes types out of sources: everybody's, and it ends by itself. */
+const SHARED = '/core/config/strip-types.ts'
 const OWN = /\/(core|plugins|examples|test\/contract)\//
 
 /** Follows the timers, sockets, watchers and processes that are opened from now on. */
@@ -40,7 +42,7 @@ export class Resources {
     const opener = frames.find(
       (frame) => OWN.test(frame) && !frame.includes('/contract/resources.ts'),
     )
-    if (opener === undefined && type === 'Timeout') return
+    if (opener === undefined ? type === 'Timeout' : opener.includes(SHARED)) return
     this.#alive.set(id, type + (opener?.replace(/^ *at/, '') ?? ''))
   }
 }

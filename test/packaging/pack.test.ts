@@ -136,6 +136,16 @@ describe('the packed tarball', { timeout: 120_000 }, () => {
     expect(await answer.json()).toMatchObject({ object: 'chat.completion' })
   })
 
+  it('runs a script in a process of its own, also where packages are links', async () => {
+    const step = `script: { code: "return deny(418, 'no tea')" }`
+    await writeFile(
+      join(home, 'script.yaml'),
+      `version: 1\nroutes: [{ id: a, match: { path: /tea }, pipeline: [{ ${step} }], upstream: a }]\nupstreams: { a: { dialect: demo } }\n`,
+    )
+    const { url } = await start('script.yaml')
+    expect((await fetch(`${url}/tea`)).status).toBe(418)
+  })
+
   it('lets authors write and test plugins with strict types', async () => {
     await writeFile(join(home, 'acme.ts'), PLUGIN)
     await writeFile(join(home, 'tsconfig.json'), JSON.stringify(STRICT))
@@ -148,9 +158,9 @@ describe('the packed tarball', { timeout: 120_000 }, () => {
     return exec('node', [join(home, 'node_modules/.bin/sluice'), ...args], { cwd: home, env })
   }
 
-  async function start(): Promise<{ url: string }> {
+  async function start(config = 'gateway.yaml'): Promise<{ url: string }> {
     const command = join(home, 'node_modules/.bin/sluice')
-    const args = [command, 'run', '--port', '0', '--admin-port', '0', '--json']
+    const args = [command, 'run', config, '--port', '0', '--admin-port', '0', '--json']
     const child = spawn('node', args, { cwd: home, env, stdio: ['ignore', 'pipe', 'pipe'] })
     const ended = new Promise((done) => child.once('exit', done))
     onTestFinished(async () => {

@@ -1,4 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { ScriptProcesses } from '#core/sandbox/processes.ts'
 import type { WorkerEnd } from '#core/sandbox/worker-process.ts'
 import type { Logger } from '#core/sdk.ts'
@@ -13,6 +17,19 @@ const SLOW = `
   while (Date.now() < end) {}
   vars.n = req.body.n
 `
+/** What a worker could try. */
+const ATTEMPTS = [
+  'require("node:fs").readFileSync(process.execPath)',
+  `require("node:fs").readFileSync(${JSON.stringify(resolve('package.json'))})`,
+  `require("node:fs").readFileSync(${JSON.stringify(resolve('core/sandbox/worker.ts'))})`,
+  'require("node:fs").writeFileSync("/tmp/probe", "")',
+  'require("node:child_process").execFileSync("true")',
+  'new (require("node:worker_threads").Worker)("", { eval: true })',
+]
+const PROBE = ATTEMPTS.map(
+  (one) => `try { ${one}; console.log('${one}') } catch (e) { console.log('${one}: ' + e.code) }`,
+).join('\n')
+
 let processes: ScriptProcesses
 const ended: WorkerEnd[] = []
 let slow: number
@@ -63,25 +80,27 @@ describe('the processes of scripts', () => {
   })
 
   it('give up a call that takes one worker after another with it', async () => {
-    const pid = await standBy()
-    const outcome = processes.run(slow, call()).catch((cause: unknown) => cause)
+    const own = new ScriptProcesses(log)
+    onTestFinished(() => own.close())
+    // Longer than any of them lives.
+    const long = await own.load(program('for (;;);', { timeoutMs: 15_000 }))
+    let outcome: unknown
+    own.run(long, call()).catch((cause: unknown) => {
+      outcome = cause
+    })
     const killed = new Set<number>()
-    const killing = vi.waitUntil(
-      () => {
-        const [active] = processes.pids
-        if (active !== undefined && !killed.has(active)) {
-          killed.add(active)
-          process.kill(active, 'SIGKILL')
-        }
-        return killed.size === 3
-      },
-      { interval: 1, timeout: 10_000 },
-    )
+    const kill = () => {
+      for (const pid of own.pids.filter((one) => !killed.has(one))) {
+        killed.add(pid)
+        process.kill(pid, 'SIGKILL')
+      }
+      return outcome !== undefined
+    }
+    await vi.waitUntil(kill, { interval: 1, timeout: 10_000 })
     // The latter where they die faster than they start.
     const said = /^(its process ended|there is no process for scripts)$/
-    expect(await outcome).toMatchObject({ kind: 'broken', message: expect.stringMatching(said) })
-    await killing
-    expect(killed).toContain(pid)
+    expect(outcome).toMatchObject({ kind: 'broken', message: expect.stringMatching(said) })
+    expect(killed.size).toBeGreaterThan(2)
   })
 
   it('say what does not compile', async () => {
@@ -93,6 +112,17 @@ describe('the processes of scripts', () => {
   it('have nothing of the environment', async () => {
     const names = await processes.load(program('vars.x = typeof process + typeof require'))
     expect(await processes.run(names, call())).toContain('"x":"undefinedundefined"')
+  })
+
+  it.skipIf(process.platform !== 'linux')('may do nothing but run isolates', async () => {
+    const pid = await standBy()
+    const [node, ...args] = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0')
+    const options = args.filter((one) => one.startsWith('--'))
+    const { stdout } = await promisify(execFile)(node!, [...options, '-e', PROBE])
+    const said = stdout.split('\n')
+    expect(said).toContain('require("node:fs").readFileSync(process.execPath): ERR_ACCESS_DENIED')
+    for (const line of said.slice(0, -1)) expect(line).toContain(': ERR_ACCESS_DENIED')
+    expect(await readFile(`/proc/${pid}/environ`, 'utf8')).toBe('')
   })
 
   it('end when they are closed, with what is under way', async () => {

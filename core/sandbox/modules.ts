@@ -3,8 +3,8 @@ import path from 'node:path'
 import { fingerprint } from '../config/fingerprint.ts'
 import { stripTypes } from '../config/strip-types.ts'
 
-/** The modules of a plugin of somebody else's: texts by their absolute paths. */
-export interface ForeignSource {
+/** A module and those that it imports, as JavaScript: texts by their absolute paths. */
+export interface Modules {
   readonly entry: string
   readonly files: Readonly<Record<string, string>>
   /** Changes when one of them does. */
@@ -15,8 +15,8 @@ export interface ForeignSource {
 const MAX_CHARACTERS = 2_000_000
 const IMPORT = /\b(?:import|from)\s*['"](\.{1,2}\/[^'"\n]+)['"]/g
 
-/** Reads a plugin's entry and all files of its own that it imports. Throws where one cannot be read. */
-export function readForeign(entry: string): ForeignSource {
+/** Reads a module and all that it imports by relative paths. Throws where one cannot be read. */
+export function readModules(entry: string): Modules {
   const files: Record<string, string> = {}
   const waiting = [entry]
   let characters = 0
