@@ -1,5 +1,4 @@
 import { dirname, resolve } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import type ivm from 'isolated-vm'
 import { loadIsolatedVm } from './isolated-vm.ts'
 import { SDK_MODULE } from './sdk-module.ts'
@@ -11,6 +10,7 @@ import {
   type PluginProgram,
   type Program,
 } from './program.ts'
+import { processMeter, processorsFor, threadMeter } from './worked.ts'
 
 /** How a call can end without a result. Its cell is to be thrown away. */
 export class CellError extends Error {
@@ -46,23 +46,25 @@ const MEGABYTE = 1024 ** 2
 /** The least memory that isolated-vm takes. */
 const LEAST_MEGABYTES = 8
 /** Milliseconds for each part of making an isolate ready; and how many times the time of a call a plugin's setup may take. */
-const OPTIONS = { timeout: 1_000 }
+const PART_MS = 1_000
 const SETUP_PATIENCE = 20
 /** A script that had less than this share of its time on a processor was kept from it by others. */
 const STARVED = 0.7
-/** How long isolated-vm takes to count what a call has worked, and how often that is waited for. Milliseconds. */
-const SETTLE_MS = 5
-const SETTLE_LOOKS = 20
+
+/** How many calls of this process run apart from its main thread. */
+let underWay = 0
 
 /** One isolate with one script in it. Calls come one after another. */
 export class Cell {
   readonly #isolate: ivm.Isolate
   readonly #timeout: number
+  /** For each part of making it ready. */
+  readonly #part: { readonly timeout: number }
   #run!: ivm.Reference<(text: string) => string>
-  #hasStopped = false
 
-  private constructor(program: AnyProgram, onLost: () => void) {
+  private constructor(program: AnyProgram, onLost: () => void, patience: number) {
     const { Isolate } = loadIsolatedVm()
+    this.#part = { timeout: PART_MS * patience }
     const { memoryBytes, timeoutMs } = program.limits
     this.#timeout = Math.max(1, Math.ceil(timeoutMs))
     this.#isolate = new Isolate({
@@ -73,10 +75,11 @@ export class Cell {
 
   /**
    * Makes an isolate for a script. Throws where a unit does not compile. `onLost` is called when V8 has lost control of
-   * it: the process is to end then.
+   * it: the process is to end then. Where others keep it from a processor, it takes up to `MOST_PATIENCE` times its time.
    */
-  static async open(program: AnyProgram, onLost: () => void): Promise<Cell> {
-    const cell = new Cell(program, onLost)
+  static async open(program: AnyProgram, onLost: () => void, patience = 1): Promise<Cell> {
+    const before = processMeter.recently()
+    const cell = new Cell(program, onLost, patience)
     try {
       const context = await cell.#harden()
       if ('plugin' in program) await cell.#openPlugin(program, context)
@@ -84,6 +87,10 @@ export class Cell {
       return cell
     } catch (cause) {
       cell.dispose()
+      const isStarved = cellError(cause).kind === 'timeout' && hadLess(PART_MS * patience, before)
+      if (isStarved && patience < MOST_PATIENCE) {
+        return Cell.open(program, onLost, patience * PATIENCE)
+      }
       throw cause
     }
   }
@@ -91,7 +98,7 @@ export class Cell {
   async #harden(): Promise<ivm.Context> {
     const context = await this.#isolate.createContext()
     const script = await this.#isolate.compileScript(HARDEN, { filename: 'harden' })
-    await script.run(context, OPTIONS)
+    await script.run(context, this.#part)
     return context
   }
 
@@ -100,14 +107,14 @@ export class Cell {
     const functions: ivm.Reference[] = []
     for (const { name, text } of units) {
       const script = await isolate.compileScript(text, { filename: name })
-      functions.push(await script.run(context, { ...OPTIONS, reference: true }))
+      functions.push(await script.run(context, { ...this.#part, reference: true }))
     }
     const guest = await isolate.compileScript(GUEST, { filename: 'guest' })
-    const make = await guest.run(context, { ...OPTIONS, reference: true })
+    const make = await guest.run(context, { ...this.#part, reference: true })
     const list = await context.evalClosure(
       'return [...arguments]',
       functions.map((one) => one.derefInto()),
-      { ...OPTIONS, result: { reference: true } },
+      { ...this.#part, result: { reference: true } },
     )
     const { ExternalCopy } = loadIsolatedVm()
     const { timeoutMs: _own, memoryBytes: _theirs, ...guestLimits } = limits
@@ -118,7 +125,7 @@ export class Cell {
         new ExternalCopy(imports).copyInto({ release: true }),
         list.derefInto(),
       ],
-      { ...OPTIONS, result: { reference: true } },
+      { ...this.#part, result: { reference: true } },
     )) as ivm.Reference<(text: string) => string>
   }
 
@@ -143,16 +150,16 @@ export class Cell {
         `it imports ${specifier}: a sandboxed plugin has "sluice" and files of its own`,
       )
     })
-    await main.evaluate(OPTIONS)
+    await main.evaluate(this.#part)
     const { ExternalCopy } = loadIsolatedVm()
     const script = await this.#isolate.compileScript(PLUGIN_GUEST, { filename: 'guest' })
-    const make = await script.run(context, { ...OPTIONS, reference: true })
+    const make = await script.run(context, { ...this.#part, reference: true })
     const given = [
       new ExternalCopy(settings).copyInto({ release: true }),
       main.namespace.derefInto(),
     ]
     this.#run = (await make.apply(undefined, given, {
-      ...OPTIONS,
+      ...this.#part,
       result: { reference: true },
     })) as ivm.Reference<(text: string) => string>
     if (options === undefined) return
@@ -171,61 +178,53 @@ export class Cell {
    * but not on a processor. `patience` is how many times its time it may take.
    */
   async run(text: string, patience: number): Promise<string> {
-    const before = this.#isolate.cpuTime
+    const before = processMeter.recently()
+    const timeout = this.#timeout * patience
+    underWay++
     try {
-      const options = { timeout: this.#timeout * patience }
-      const result = (await this.#run.apply(undefined, [text], options)) as string
+      const result = (await this.#run.apply(undefined, [text], { timeout })) as string
       // A hook that waits: what it waits for inside has come by now.
       if (!result.startsWith('P')) return result
       const again = JSON.stringify({ op: 'poll', id: Number(result.slice(1)) })
-      return (await this.#run.apply(undefined, [again], options)) as string
+      return (await this.#run.apply(undefined, [again], { timeout })) as string
     } catch (cause) {
-      this.#hasStopped = true
-      const error = cellError(cause)
-      if (error.kind === 'timeout') await this.#settled()
-      throw this.#judged(error, before)
-    }
-  }
-
-  /** What was worked is counted once its thread has let go; until then, isolated-vm tells the time by the clock. */
-  async #settled(): Promise<void> {
-    for (let look = 0; look < SETTLE_LOOKS && !this.#isolate.isDisposed; look++) {
-      const before = this.#isolate.cpuTime
-      await delay(SETTLE_MS)
-      if (this.#isolate.isDisposed || this.#isolate.cpuTime === before) return
+      throw judged(cellError(cause), hadLess(this.#timeout, before))
+    } finally {
+      underWay--
     }
   }
 
   /** Runs one call on this thread, which waits for it. Throws a CellError, as `run` rejects. */
   runHere(text: string, patience: number): string {
-    const before = this.#isolate.cpuTime
+    const before = threadMeter.recently()
+    const timeout = this.#timeout * patience
     try {
-      return this.#run.applySync(undefined, [text], {
-        timeout: this.#timeout * patience,
-      }) as string
+      return this.#run.applySync(undefined, [text], { timeout }) as string
     } catch (cause) {
-      throw this.#judged(cellError(cause), before)
+      const worked = threadMeter.now() - before
+      throw judged(cellError(cause), worked < this.#timeout * STARVED)
     }
-  }
-
-  /** Says of a call that ran out of time whether it had it. */
-  #judged(error: CellError, before: bigint): CellError {
-    if (error.kind !== 'timeout' || this.#isolate.isDisposed) return error
-    const usedMs = Number(this.#isolate.cpuTime - before) / 1e6
-    const { message, trace } = error
-    return usedMs < this.#timeout * STARVED
-      ? new CellError({ kind: 'starved', message, trace })
-      : error
-  }
-
-  /** True once its call has failed, and is only looked into. */
-  get hasStopped(): boolean {
-    return this.#hasStopped
   }
 
   dispose(): void {
     if (!this.#isolate.isDisposed) this.#isolate.dispose()
   }
+}
+
+/**
+ * True where who began at `before` has had much less than `ms` on a processor. Threads are not told apart: it is taken
+ * to have had its part of what this process has worked, on the processors that its calls could use.
+ */
+function hadLess(ms: number, before: number): boolean {
+  return (processMeter.now() - before) / processorsFor(underWay) < ms * STARVED
+}
+
+/** Says of a call that ran out of time whether it had it. */
+function judged(error: CellError, isStarved: boolean): CellError {
+  const { kind, message, trace } = error
+  return kind === 'timeout' && isStarved
+    ? new CellError({ kind: 'starved', message, trace })
+    : error
 }
 
 /** What isolated-vm throws is told by its text; what a script throws never comes this far. */

@@ -94,7 +94,7 @@ export class Cells {
     }
     let longest: Running | undefined
     for (const one of this.#running) {
-      if (now < one.until || one.cell.hasStopped) continue
+      if (now < one.until) continue
       one.overdueAt ??= cpu
       if (longest === undefined || one.until < longest.until) longest = one
     }

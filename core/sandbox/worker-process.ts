@@ -114,8 +114,10 @@ export class WorkerProcess {
     this.#send(FRAME.load, 0, subject.id, JSON.stringify(subject.program))
   }
 
+  /** What could not be loaded is given to it again when it is needed. */
   #loaded({ subject, text }: Frame): void {
-    if (this.#given.has(subject)) this.#given.set(subject, text === '')
+    if (text !== '') this.#given.delete(subject)
+    else if (this.#given.has(subject)) this.#given.set(subject, true)
     this.#loading--
   }
 

@@ -8,6 +8,7 @@ import { type CellCall, Cells, GRACE_MS } from './cells.ts'
 import type { CellFailure } from './cell.ts'
 import { encodeFrame, FRAME, type Frame, FrameReader, FrameWriter } from './frames.ts'
 import type { AnyProgram } from './program.ts'
+import { processMeter } from './worked.ts'
 
 // An `import` of these would make all that they export, at 13 ms of CPU for each start.
 const { writeSync } = process.getBuiltinModule('node:fs')
@@ -79,7 +80,7 @@ function call(id: number, subject: number, text: string): void {
 
 function sweep(): void {
   const now = performance.now()
-  const cpu = cpuAtLoss ?? cpuTime()
+  const cpu = cpuAtLoss ?? processMeter.now()
   const running = [...programs.values()].reduce((sum, { cells }) => sum + cells.running, 0)
   const overdue = [...programs.values()].flatMap(({ cells }) => cells.sweep(now, cpu) ?? [])
   // One that was merely kept from a processor began after the one that kept it.
@@ -96,7 +97,7 @@ function sweep(): void {
 
 /** One of the isolates cannot be stopped: the gateway ends this process, once another can take over. */
 function lost(one: CellCall | undefined): void {
-  cpuAtLoss ??= cpuTime()
+  cpuAtLoss ??= processMeter.now()
   writer.send(FRAME.lost, idOf(one), 0, lossBy('timeout', 'it ran out of time'))
 }
 
@@ -110,12 +111,6 @@ function endForMemory(): void {
     encodeFrame(FRAME.lost, idOf(longest?.call), 0, lossBy('memory', 'it ran out of memory')),
   )
   process.kill(process.pid, 'SIGKILL')
-}
-
-/** Milliseconds. */
-function cpuTime(): number {
-  const { user, system } = process.cpuUsage()
-  return (user + system) / 1_000
 }
 
 function idOf(one: CellCall | undefined): number {

@@ -9,8 +9,11 @@ import { call, LIMITS, program } from './programs.ts'
 
 const silent = () => undefined
 const log: Logger = { debug: silent, info: silent, warn: silent, error: silent }
-/** By when a call is over in any case: kept from a processor at each of three tries in the spare, and of three more. */
-const OVER_MS = 2_500
+/**
+ * By when a call is over in any case: kept from a processor at each of three tries in the spare, and of three more, each
+ * in an isolate that has to be made first.
+ */
+const OVER_MS = 5_000
 /** How long after its limit a call ends, where the machine has the time for it; and how often that is tried. */
 const AFTER_LIMIT_MS = 50
 const TRIES = 5

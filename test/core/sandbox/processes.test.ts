@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { ScriptProcesses } from '#core/sandbox/processes.ts'
@@ -78,6 +79,40 @@ describe('the processes of scripts', () => {
     expect(processes.pids).not.toContain(pid)
     expect(ended.at(-1)).toBe('silent')
   })
+
+  it('give a call more time that others have kept from a processor', async () => {
+    const code = 'let sum = 0; for (let i = 0; i < 2e7; i++) sum += i % 7; vars.n = req.body.n'
+    const busy = await processes.load(program(code, { timeoutMs: 1_000 }))
+    await standBy()
+    const { pids } = processes
+    const calling = said(busy, 3)
+    calling.catch(() => undefined)
+    await delay(10)
+    for (const pid of pids) process.kill(pid, 'SIGSTOP')
+    // Longer than the time that it has.
+    await delay(1_200)
+    for (const pid of pids) process.kill(pid, 'SIGCONT')
+    expect(await calling).toBe(3)
+    processes.forget(busy)
+  }, 60_000)
+
+  it('load a script though others keep them from a processor meanwhile', async () => {
+    await standBy()
+    const { pids } = processes
+    const all = (signal: 'SIGSTOP' | 'SIGCONT') => pids.forEach((pid) => process.kill(pid, signal))
+    for (const afterMs of [2, 4, 6]) {
+      const loading = processes.load(program('vars.n = req.body.n + 1'))
+      loading.catch(() => undefined)
+      await delay(afterMs)
+      all('SIGSTOP')
+      // Longer than the second that each part of it has.
+      await delay(1_100)
+      all('SIGCONT')
+      const late = await loading
+      expect(await said(late, 1)).toBe(2)
+      processes.forget(late)
+    }
+  }, 60_000)
 
   it('give up a call that takes one worker after another with it', async () => {
     const own = new ScriptProcesses(log)

@@ -1,0 +1,43 @@
+// An `import` would make all that it exports, for each worker that starts.
+const processors = process.getBuiltinModule('node:os').availableParallelism()
+
+/** How old a reading may be that a call begins with: a new one costs more than some calls. Milliseconds. */
+const FRESH_MS = 1
+
+/**
+ * What this process has worked, or this thread, by the system's account. `cpuTime` of an isolate would be the same, if
+ * isolated-vm's builds did not take the clock for it.
+ */
+export class Meter {
+  readonly #read: () => NodeJS.CpuUsage
+  #at = -Infinity
+  #last = 0
+
+  constructor(read: () => NodeJS.CpuUsage) {
+    this.#read = read
+  }
+
+  /** Milliseconds of CPU until now. */
+  now(): number {
+    const { user, system } = this.#read()
+    return (user + system) / 1_000
+  }
+
+  /** The same as it was a moment ago at most. */
+  recently(): number {
+    const at = performance.now()
+    if (at - this.#at > FRESH_MS) {
+      this.#at = at
+      this.#last = this.now()
+    }
+    return this.#last
+  }
+}
+
+export const processMeter = new Meter(() => process.cpuUsage())
+export const threadMeter = new Meter(() => process.threadCpuUsage())
+
+/** How many processors so many threads can use at once. */
+export function processorsFor(threads: number): number {
+  return Math.max(1, Math.min(threads, processors))
+}
