@@ -34,7 +34,9 @@ export class Meter {
   }
 }
 
+/** All threads of this process. */
 export const processMeter = new Meter(() => process.cpuUsage())
+/** This thread alone. */
 export const threadMeter = new Meter(() => process.threadCpuUsage())
 
 /** How many processors so many threads can use at once. */

@@ -46,7 +46,8 @@ afterAll(() => processes.close())
 
 /** Waits until there is a worker and a spare. */
 async function standBy(): Promise<number> {
-  await vi.waitFor(() => expect(processes.pids).toHaveLength(2), { timeout: 10_000 })
+  // Until both have everything: else a script may run in the spare for a while.
+  await vi.waitFor(() => expect(processes.isSettled).toBe(true), { timeout: 20_000 })
   await processes.run(quick, call())
   return processes.pids[0]!
 }
