@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { ScriptProcesses } from '#core/sandbox/processes.ts'
+import { TRUST_AFTER } from '#core/sandbox/subject.ts'
 import type { WorkerEnd } from '#core/sandbox/worker-process.ts'
 import type { Logger } from '#core/sdk.ts'
 import { call, program } from './programs.ts'
@@ -41,12 +42,14 @@ beforeAll(async () => {
   quick = await processes.load(program('vars.n = req.body.n'))
   // Far more time than it needs: other tests run beside this one.
   slow = await processes.load(program(SLOW, { timeoutMs: 2_000 }))
+  // Until then a script may run in the spare; tests come in any order.
+  await Promise.all(Array.from({ length: TRUST_AFTER }, () => processes.run(quick, call())))
 })
 afterAll(() => processes.close())
 
 /** Waits until there is a worker and a spare. */
 async function standBy(): Promise<number> {
-  // Until both have everything: else a script may run in the spare for a while.
+  // Until both have everything: else a script runs where it is loaded.
   await vi.waitFor(() => expect(processes.isSettled).toBe(true), { timeout: 20_000 })
   await processes.run(quick, call())
   return processes.pids[0]!
