@@ -8,12 +8,6 @@ const MAX_CELLS = 4
 const PATIENCE_MS = 5
 /** Calls that may wait for the isolates of one script. */
 const MAX_WAITING = 10_000
-/**
- * How much a script may work on after its time until it counts as one that cannot be stopped. Milliseconds of CPU of the
- * whole process, for each of the calls that run there.
- */
-export const GRACE_MS = 20
-
 /** A call, and how to answer it. */
 export interface CellCall {
   readonly text: string
