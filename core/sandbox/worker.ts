@@ -35,8 +35,8 @@ const writer = new FrameWriter((bytes) => void process.stdout.write(bytes))
 let turn: Promise<unknown> = Promise.resolve()
 let sweeping: NodeJS.Timeout | undefined
 let quiet = 0
-/** Set once a call cannot be stopped: what is worked from then on is its work, and nobody else is blamed for it. */
-let cpuAtLoss: number | undefined
+/** True once a call cannot be stopped: what is worked from then on may be its work, and nobody else is blamed for it. */
+let hasLost = false
 
 const reader = new FrameReader(take)
 process.stdin.on('data', (piece: Buffer) => reader.push(piece))
@@ -88,12 +88,14 @@ function call(id: number, subject: number, text: string): void {
 
 function sweep(): void {
   const now = performance.now()
-  const cpu = cpuAtLoss ?? processMeter.now()
+  const cpu = processMeter.now()
   const running = [...programs.values()].reduce((sum, { cells }) => sum + cells.running, 0)
   const overdue = [...programs.values()].flatMap(({ cells }) => cells.sweep(now, cpu) ?? [])
   // One that was merely kept from a processor began after the one that kept it.
   const [longest] = overdue.toSorted((a, b) => a.until - b.until)
-  if (longest !== undefined && longest.worked > graceOf(longest, now) * running) longest.lose()
+  const isAtFault =
+    !hasLost && longest !== undefined && longest.worked > graceOf(longest, now) * running
+  if (isAtFault) longest.lose()
   const isBusy = running > 0
   if (isBusy && process.memoryUsage.rss() > MAX_RSS) endForMemory()
   quiet = isBusy ? 0 : quiet + 1
@@ -112,7 +114,7 @@ function graceOf({ worked, until }: Overdue, now: number): number {
 
 /** One of the isolates cannot be stopped: the gateway ends this process, once another can take over. */
 function lost(one: CellCall | undefined): void {
-  cpuAtLoss ??= processMeter.now()
+  hasLost = true
   writer.send(FRAME.lost, idOf(one), 0, lossBy('timeout', 'it ran out of time'))
 }
 
