@@ -16,7 +16,7 @@ const CODE_FD = 3
 const START_MS = 15_000
 
 /** As `nice` counts: about a tenth of what others get, where they compete. */
-const LOW_PRIORITY = 10
+export const LOW_PRIORITY = 10
 const GROUP_RETRY_MS = 150
 
 /** Why a worker ended, as metrics have it. `ended`: by itself, or by somebody else. */

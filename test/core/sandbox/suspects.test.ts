@@ -1,9 +1,11 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { getPriority } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { ScriptProcesses } from '#core/sandbox/processes.ts'
-import type { WorkerEnd } from '#core/sandbox/worker-process.ts'
+import { LOW_PRIORITY, type WorkerEnd } from '#core/sandbox/worker-process.ts'
 import type { Logger } from '#core/sdk.ts'
 import { TRUST_AFTER } from '#core/sandbox/subject.ts'
 import { HOSTILE } from './hostile.ts'
@@ -17,6 +19,9 @@ const STUCK = 'let n = 2n; for (;;) n = n ** 2n'
 /** Only where it is told to. */
 const SLY = `if (req.body.stuck) { ${STUCK} }\nvars.n = req.body.n`
 const LOST = { name: 'CellError', kind: 'timeout', tookProcess: true }
+
+/** By when the call of one that runs apart is over, also on a busy machine. */
+const APART_MS = 5_000
 
 let processes: ScriptProcesses
 let ended: WorkerEnd[]
@@ -85,6 +90,18 @@ describe('a script that is new', { timeout: 60_000 }, () => {
     expect(processes.pids).toEqual([active, spare])
   })
 
+  it('ends within seconds once it runs apart, and its next call is answered', async () => {
+    const sly = await processes.load(program(SLY))
+    expect(await lossOf(sly, { stuck: true })).toMatchObject(LOST)
+    // Each of these waits for a process that is started for it.
+    for (let n = 0; n < 2; n++) {
+      const startedAt = performance.now()
+      expect(await lossOf(sly, { stuck: true })).toMatchObject(LOST)
+      expect(performance.now() - startedAt).toBeLessThan(APART_MS)
+      expect(await said(sly, n)).toBe(n)
+    }
+  })
+
   it('takes its other calls along, so that these cost nobody a process either', async () => {
     const [active] = processes.pids
     const sly = await processes.load(program(SLY))
@@ -139,6 +156,33 @@ describe('a script that has earned trust', { timeout: 60_000 }, () => {
     expect(await lossOf(sly, { stuck: true })).toMatchObject(LOST)
     await gone(spare!)
     expect(processes.pids[0]).toBe(active)
+  })
+})
+
+describe.skipIf(!existsSync('/proc/self/autogroup'))('a process', { timeout: 60_000 }, () => {
+  beforeEach(settledDown)
+  /** `/autogroup-123 nice 10`, by proc(5). */
+  const groupNice = (pid: number) =>
+    Number(/nice (-?\d+)/.exec(readFileSync(`/proc/${pid}/autogroup`, 'utf8'))![1])
+
+  it('gives way to others while it stands by, and no more once it takes over', async () => {
+    const [active, spare] = processes.pids
+    await vi.waitFor(() => expect(groupNice(spare!)).toBe(LOW_PRIORITY), WAIT)
+    expect(groupNice(active!)).toBe(0)
+    process.kill(active!, 'SIGKILL')
+    await vi.waitFor(() => expect(processes.pids[0]).toBe(spare), WAIT)
+    await vi.waitFor(() => expect(groupNice(spare!)).toBe(0), WAIT)
+    // Nor in its group, where it could not be taken back.
+    expect(getPriority(spare)).toBe(0)
+  })
+
+  it('gives way for good where it is one of suspects', async () => {
+    const sly = await processes.load(program(SLY))
+    await lossOf(sly, { stuck: true })
+    await workers(3)
+    const apart = processes.pids[2]!
+    await vi.waitFor(() => expect(groupNice(apart)).toBe(LOW_PRIORITY), WAIT)
+    expect(getPriority(apart)).toBe(LOW_PRIORITY)
   })
 })
 
