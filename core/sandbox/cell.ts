@@ -48,8 +48,11 @@ const LEAST_MEGABYTES = 8
 /** Milliseconds for each part of making an isolate ready; and how many times the time of a call a plugin's setup may take. */
 const PART_MS = 1_000
 const SETUP_PATIENCE = 20
-/** A script that had less than this share of its time on a processor was kept from it by others. */
-const STARVED = 0.7
+/**
+ * A script that had less than this share of its time on a processor was kept from it by others. Most need a twentieth; one
+ * that loops is not to have four times as long on any machine that has other things to do as well.
+ */
+const STARVED = 0.25
 
 /** How many calls of this process run apart from its main thread. */
 let underWay = 0
