@@ -52,9 +52,8 @@ const said = async (subject: number, n: number) => {
   return vars.n
 }
 /** Has a script behave until it runs where the others do. */
-async function trusted(code: string): Promise<number> {
-  // Long enough to have its share of a busy machine: who has not is run again, where the others are.
-  const subject = await processes.load(program(code, { timeoutMs: 500 }))
+async function trusted(code: string, limits: { timeoutMs?: number } = {}): Promise<number> {
+  const subject = await processes.load(program(code, limits))
   for (let n = 0; n <= TRUST_AFTER; n++) await said(subject, n)
   await settledDown()
   return subject
@@ -151,7 +150,8 @@ describe('a script that has earned trust', { timeout: 60_000 }, () => {
   })
 
   it('is watched like a new one once it meets a limit', async () => {
-    const sly = await trusted(`if (req.body.late) for (;;);\n${SLY}`)
+    // Long enough to have its share of a busy machine: who has not is run again, where the others are.
+    const sly = await trusted(`if (req.body.late) for (;;);\n${SLY}`, { timeoutMs: 500 })
     const [active, spare] = processes.pids
     expect(await lossOf(sly, { late: true })).toMatchObject({ kind: 'timeout' })
     expect(await lossOf(sly, { stuck: true })).toMatchObject(LOST)
