@@ -1,3 +1,5 @@
+import type { GuestChanges } from './guest-changes.ts'
+
 /** What a script may cost, as its guest is told. */
 export interface GuestLimits {
   /** Characters of the result. */
@@ -18,7 +20,7 @@ export type GuestRun = (text: string) => string
 
 /**
  * Runs inside the isolate: makes the function that a call is. Its text is what goes in, so it uses nothing from outside
- * itself, and of the isolate only what was there before any script was.
+ * itself but what it is given, and of the isolate only what was there before any script was.
  *
  * A script sees a copy of the exchange and changes it in place; what is different afterwards is the result. Each call
  * runs the texts of script and libraries anew, so that they keep nothing.
@@ -27,13 +29,12 @@ export function guest(
   limits: GuestLimits,
   imports: GuestImports,
   units: readonly ((...given: unknown[]) => unknown)[],
+  sha256: (text: string) => string,
+  changes: GuestChanges,
 ): GuestRun {
   const { freeze, hasOwn, keys, isFrozen } = Object
   const { parse, stringify } = JSON
-  const { isArray } = Array
-  /** What is larger is compared as text. */
-  const MAX_NOTES = 10_000
-  const MAX_NOTED_DEPTH = 100
+  const { notesOf, isAsNoted, changed, changedBody, put } = changes
   type Map = Record<string, unknown>
 
   /** What a call sees and has come to so far; a new one for each. */
@@ -163,8 +164,8 @@ export function guest(
       upstream(name: unknown) {
         call.upstream = String(name)
       },
-      set: (path: unknown, value: unknown) => put(path, value),
-      remove: (path: unknown) => put(path, undefined),
+      set: (path: unknown, value: unknown) => put(call.view, path, value),
+      remove: (path: unknown) => put(call.view, path, undefined),
       drop() {
         call.isDropped = true
       },
@@ -284,94 +285,9 @@ export function guest(
     return head
   }
 
-  /** All that a view holds, before the script runs; undefined where that is much. A script that only looks is told by it, without any text. */
-  function notesOf(view: Map): unknown[] | undefined {
-    const notes: unknown[] = []
-    return walk(view, (one) => notes.push(one) < MAX_NOTES, 0) ? notes : undefined
-  }
-
-  /** True where it holds the same things still. False where it may not. */
-  function isAsNoted(view: Map, notes: readonly unknown[] | undefined): boolean {
-    if (notes === undefined) return false
-    let at = 0
-    return walk(view, (one) => one === notes[at++], 0) && at === notes.length
-  }
-
-  /** Shows what a value holds to `see`, in one order, until that says no. True where it said so to none. */
-  function walk(value: unknown, see: (one: unknown) => boolean, depth: number): boolean {
-    if (!see(value)) return false
-    if (typeof value !== 'object' || value === null) return true
-    if (depth === MAX_NOTED_DEPTH) return false
-    if (isArray(value)) {
-      if (!see(value.length)) return false
-      for (let at = 0; at < value.length; at++) if (!walk(value[at], see, depth + 1)) return false
-      return true
-    }
-    const names = keys(value)
-    if (!see(names.length)) return false
-    for (const name of names)
-      if (!see(name) || !walk((value as Map)[name], see, depth + 1)) return false
-    return true
-  }
-
   /** True for a part of an answer or session, of which nothing but itself can be changed. */
   function isPiece(view: Map): boolean {
     return view['hook'] === 'chunk' || view['hook'] === 'message'
-  }
-
-  /** Entries that are not what they were; null for those that are gone. */
-  function changed(before: Map | undefined, after: unknown): Map | undefined {
-    if (typeof after !== 'object' || after === null)
-      throw fail('it put something that is no map in the place of headers, query, vars or the like')
-    const now = after as Map
-    const had = before ?? {}
-    let found: Map | undefined
-    for (const name of keys(now)) {
-      if (now[name] === had[name] && hasOwn(had, name)) continue
-      if (hasOwn(had, name) && stringify(now[name]) === stringify(had[name])) continue
-      ;(found ??= {})[name] = now[name] ?? null
-    }
-    for (const name of keys(had)) {
-      if (!hasOwn(now, name)) (found ??= {})[name] = null
-    }
-    return found
-  }
-
-  function changedBody(before: string, body: unknown, root: string): string {
-    if (body === undefined && before === '') return ''
-    const text = stringify(body)
-    if (text === undefined) throw fail(`it set ${root}.body to what JSON does not have`)
-    // The client may have written the same in another way.
-    const isSame = text === before || (before !== '' && text === stringify(parse(before)))
-    return isSame ? '' : text
-  }
-
-  function put(path: unknown, value: unknown): void {
-    const segments = String(path)
-      .split(/[.[\]]+/)
-      .filter((one) => one !== '')
-    const [root = '', ...rest] = segments
-    const last = rest.pop()
-    if (!['req', 'res', 'vars', 'chunk', 'msg'].includes(root) || last === undefined) {
-      throw fail(
-        `${asText(path)} is no path such as req.body.max_tokens, vars.plan or res.headers.x-plan`,
-      )
-    }
-    for (const one of [...rest, last]) {
-      if (one === '__proto__' || one === 'constructor' || one === 'prototype')
-        throw fail(`${one} is no part of a path`)
-    }
-    let place = call.view[root] as Map
-    for (const one of rest) {
-      if (!hasOwn(place, one) || typeof place[one] !== 'object' || place[one] === null) {
-        if (value === undefined) return
-        place[one] = {}
-      }
-      place = place[one] as Map
-    }
-    if (value !== undefined) place[last] = value
-    else if (isArray(place)) place.splice(Number(last), 1)
-    else delete place[last]
   }
 
   function deepFreeze(value: unknown): void {
@@ -404,95 +320,5 @@ export function guest(
   }
 
   const TOOLS = toolsOfCalls()
-  const ROUNDS = constants()
-
-  /** FIPS 180-4 §5.3.3 and §4.2.2: fractions of the roots of the first primes. */
-  function constants(): { start: readonly number[]; rounds: readonly number[] } {
-    const start: number[] = []
-    const rounds: number[] = []
-    const fraction = (value: number) => ((value - Math.floor(value)) * 0x100000000) | 0
-    for (let n = 2; rounds.length < 64; n++) {
-      let isPrime = true
-      for (let d = 2; d * d <= n; d++) if (n % d === 0) isPrime = false
-      if (!isPrime) continue
-      if (start.length < 8) start.push(fraction(Math.sqrt(n)))
-      rounds.push(fraction(Math.cbrt(n)))
-    }
-    return freeze({ start: freeze(start), rounds: freeze(rounds) })
-  }
-
-  /** SHA-256 of the text as UTF-8, in hex. The isolate has no crypto of its own. */
-  function sha256(text: string): string {
-    const bytes: number[] = []
-    for (const letter of text) {
-      const code = letter.codePointAt(0) as number
-      if (code < 0x80) bytes.push(code)
-      else if (code < 0x800) bytes.push(0xc0 | (code >> 6), 0x80 | (code & 63))
-      else if (code < 0x10000)
-        bytes.push(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63))
-      else
-        bytes.push(
-          0xf0 | (code >> 18),
-          0x80 | ((code >> 12) & 63),
-          0x80 | ((code >> 6) & 63),
-          0x80 | (code & 63),
-        )
-    }
-    const { length } = bytes
-    bytes.push(0x80)
-    while (bytes.length % 64 !== 56) bytes.push(0)
-    const high = Math.floor(length / 0x20000000)
-    const low = (length << 3) >>> 0
-    for (const word of [high, low])
-      bytes.push(word >>> 24, (word >>> 16) & 255, (word >>> 8) & 255, word & 255)
-    const state = [...ROUNDS.start]
-    const w = new Int32Array(64)
-    for (let at = 0; at < bytes.length; at += 64) block(bytes, at, w, state)
-    return state.map((word) => (word >>> 0).toString(16).padStart(8, '0')).join('')
-  }
-
-  /** FIPS 180-4 §6.2.2. */
-  function block(bytes: readonly number[], at: number, w: Int32Array, state: number[]): void {
-    const turn = (value: number, by: number) => (value >>> by) | (value << (32 - by))
-    const byte = (index: number) => bytes[at + index] as number
-    for (let t = 0; t < 16; t++)
-      w[t] =
-        (byte(t * 4) << 24) | (byte(t * 4 + 1) << 16) | (byte(t * 4 + 2) << 8) | byte(t * 4 + 3)
-    for (let t = 16; t < 64; t++) {
-      const x = w[t - 15] as number
-      const y = w[t - 2] as number
-      const s0 = turn(x, 7) ^ turn(x, 18) ^ (x >>> 3)
-      const s1 = turn(y, 17) ^ turn(y, 19) ^ (y >>> 10)
-      w[t] = ((w[t - 16] as number) + s0 + (w[t - 7] as number) + s1) | 0
-    }
-    let [a, b, c, d, e, f, g, h] = state as [
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-      number,
-    ]
-    for (let t = 0; t < 64; t++) {
-      const s1 = turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)
-      const choice = (e & f) ^ (~e & g)
-      const t1 = (h + s1 + choice + (ROUNDS.rounds[t] as number) + (w[t] as number)) | 0
-      const s0 = turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)
-      const majority = (a & b) ^ (a & c) ^ (b & c)
-      h = g
-      g = f
-      f = e
-      e = (d + t1) | 0
-      d = c
-      c = b
-      b = a
-      a = (t1 + s0 + majority) | 0
-    }
-    for (const [index, value] of [a, b, c, d, e, f, g, h].entries())
-      state[index] = ((state[index] as number) + value) | 0
-  }
-
   return run
 }

@@ -2,6 +2,8 @@ import type { Script, ScriptUnit } from '../config/script.ts'
 import { isNamed } from '../config/script-names.ts'
 import type { Json } from '../kit/json.ts'
 import { guest, type GuestLimits } from './guest.ts'
+import { guestChanges } from './guest-changes.ts'
+import { guestHash } from './guest-hash.ts'
 import { harden } from './harden.ts'
 import { pluginGuest, type PluginGuestSettings } from './plugin-guest.ts'
 
@@ -94,7 +96,8 @@ function headOf({ code, imports, exports }: ScriptUnit): string {
 export const HARDEN = `"use strict";(${harden.toString()})()`
 
 /** The text of the function that makes a call's function of the units. */
-export const GUEST = `"use strict";(${guest.toString()})`
+export const GUEST = `"use strict";((limits, imports, units) =>
+(${guest.toString()})(limits, imports, units, (${guestHash.toString()})(), (${guestChanges.toString()})()))`
 
 /** The text of the function that makes a call's function of a plugin. */
 export const PLUGIN_GUEST = `"use strict";(${pluginGuest.toString()})`
