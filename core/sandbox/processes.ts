@@ -3,13 +3,12 @@ import { CellError, type CellFailure } from './cell.ts'
 import { FRAME, type Frame } from './frames.ts'
 import { type PendingCall, PendingCalls } from './pending-calls.ts'
 import type { AnyProgram } from './program.ts'
+import { SILENCE_MS, SilenceWatch } from './silence.ts'
 import { Subject } from './subject.ts'
 import { type WorkerEnd, WorkerProcess } from './worker-process.ts'
 
 /** How often a call is sent again whose worker ended for another's sake. */
 const MAX_RESENT = 2
-/** A worker that does not answer this long after a call's time is killed. Milliseconds. */
-const SILENCE_MS = 2_000
 /** Workers that may end one after another before they are replaced ever more slowly. Milliseconds. */
 const QUICK_RESTARTS = 3
 const MAX_DELAY_MS = 10_000
@@ -35,13 +34,18 @@ export class ScriptProcesses {
   readonly #onEnd: (reason: WorkerEnd) => void
   readonly #subjects = new Map<number, Subject>()
   readonly #calls = new PendingCalls()
+  readonly #silence = new SilenceWatch({
+    calls: this.#calls,
+    workers: () => this.#workers(),
+    longestMs: () =>
+      Math.max(0, ...this.#subjects.values().map((one) => one.program.limits.timeoutMs)),
+  })
   #active: WorkerProcess | undefined
   #spare: WorkerProcess | undefined
   #apart: WorkerProcess | undefined
   #ids = 0
   #deaths = 0
   #retry: NodeJS.Timeout | undefined
-  #watching: NodeJS.Timeout | undefined
   #idle: NodeJS.Timeout | undefined
   #isClosed = false
 
@@ -104,8 +108,7 @@ export class ScriptProcesses {
       const subject = this.#subjects.get(id)
       if (subject === undefined) return reject(lostWith('it is not loaded'))
       this.#send(this.#calls.add(subject, text, resolve, reject))
-      // Keeps the process alive, too, which the workers do not.
-      this.#watching ??= setTimeout(() => this.#watch(), SILENCE_MS)
+      this.#silence.begin()
     })
   }
 
@@ -139,7 +142,7 @@ export class ScriptProcesses {
 
   async #stop(): Promise<void> {
     clearTimeout(this.#retry)
-    this.#watching = clear(this.#watching)
+    this.#silence.end()
     this.#idle = clear(this.#idle)
     const workers = this.#workers()
     this.#active = undefined
@@ -194,7 +197,7 @@ export class ScriptProcesses {
 
   #take(id: number): PendingCall | undefined {
     const call = this.#calls.take(id)
-    if (this.#calls.size === 0) this.#watching = clear(this.#watching)
+    if (this.#calls.size === 0) this.#silence.end()
     return call
   }
 
@@ -206,7 +209,7 @@ export class ScriptProcesses {
     // The spare gave way to others all the while: it is nobody's fault, and the working process does not.
     if (kind === 'starved' && worker === this.#spare && this.#active !== undefined) {
       this.#calls.put(call)
-      this.#watching ??= setTimeout(() => this.#watch(), SILENCE_MS)
+      this.#silence.begin()
       call.worker = this.#active
       call.worker.run(call)
     } else call.reject(new CellError(failure))
@@ -297,28 +300,6 @@ export class ScriptProcesses {
       if (++call.resent > MAX_RESENT) this.#take(call.id)?.reject(lostWith('its process ended'))
       else this.#send(call)
     }
-  }
-
-  /** A worker looks after its calls itself. One that says nothing at all, such as a stopped one, is killed. */
-  #watch(): void {
-    const limits = this.#subjects.values().map(({ program }) => program.limits.timeoutMs)
-    const before = this.#workers().map((worker) => ({ worker, heard: worker.heard }))
-    this.#watching = setTimeout(
-      () => {
-        this.#watching = undefined
-        for (const { worker, heard } of before) {
-          if (worker.isStarting || worker.heard !== heard) continue
-          if (this.#calls.in(worker).length > 0) this.#silence(worker)
-        }
-        if (this.#calls.size > 0) this.#watch()
-      },
-      Math.max(0, ...limits) + SILENCE_MS,
-    )
-  }
-
-  #silence(worker: WorkerProcess): void {
-    worker.failure = { kind: 'silent', message: 'it said nothing any more' }
-    void worker.kill()
   }
 }
 
