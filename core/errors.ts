@@ -120,8 +120,8 @@ export class StepFailure extends Error {
   override readonly name = 'StepFailure'
   readonly code: 'SCRIPT_FAILED' | 'SCRIPT_TIMEOUT'
 
-  constructor(code: StepFailure['code'], message: string) {
-    super(message)
+  constructor(code: StepFailure['code'], message: string, options?: ErrorOptions) {
+    super(message, options)
     this.code = code
   }
 }

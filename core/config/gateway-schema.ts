@@ -101,6 +101,21 @@ export const GATEWAY = {
             default: '64mb',
             description: 'How much memory a sandboxed plugin may use.',
           }),
+          breaker: {
+            type: 'object',
+            additionalProperties: false,
+            default: {},
+            description: 'When a sandboxed plugin that keeps failing is switched off.',
+            properties: {
+              failures: {
+                type: 'integer',
+                minimum: 1,
+                default: 20,
+                description: 'After so many failed calls in a row.',
+              },
+              pause: duration({ minimum: 1, default: '10s', description: 'For how long.' }),
+            },
+          },
         },
       },
     },

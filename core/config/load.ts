@@ -199,10 +199,15 @@ class Loader {
     const sources = new Map<string, PluginSource>()
     for (const name of Object.keys(this.#written('plugins'))) {
       if (!this.#isSound('plugins', name)) continue
-      const { from, trust, allow, timeout, memory } = this.#value.plugins[name]!
+      const { from, trust, allow, timeout, memory, breaker } = this.#value.plugins[name]!
       const { file } = this.#problems.locate(['plugins', name])
       const folder = path.dirname(path.resolve(this.#options.cwd ?? process.cwd(), file))
-      const limits = { timeoutMs: timeout, memoryBytes: memory }
+      const { failures, pause } = breaker
+      const limits = {
+        timeoutMs: timeout,
+        memoryBytes: memory,
+        breaker: { failures, pauseMs: pause },
+      }
       sources.set(name, { name, from, trust, allow, folder, ...limits })
     }
     const found = await findPlugins(steps, sources, this.#options.catalog, this.#problems)

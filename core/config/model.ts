@@ -221,6 +221,8 @@ export interface PluginSource {
   /** Of one call of a sandboxed one. */
   readonly timeoutMs: number
   readonly memoryBytes: number
+  /** After how many failures in a row a sandboxed one is switched off, and for how long. */
+  readonly breaker: { readonly failures: number; readonly pauseMs: number }
   /** The folder that `from` is seen from. */
   readonly folder: string
 }

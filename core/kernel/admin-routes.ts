@@ -39,7 +39,8 @@ export function adminRoutes(gateway: Gateway): readonly AdminRoute[] {
     {
       method: 'GET',
       path: '/admin/sandbox',
-      summary: 'The scripts that are open, those that are switched off, and their processes.',
+      summary:
+        'The scripts and sandboxed plugins that are open, those that are switched off, and their processes.',
       handle: () => ({ body: describeSandbox(gateway) }),
     },
     {

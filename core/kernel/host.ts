@@ -3,7 +3,8 @@ import type { StepConfig, UpstreamConfig } from '../config/model.ts'
 import type { JsonObject } from '../kit/json.ts'
 import type { Events, FetchAnswer, Host, Logger } from '../sdk.ts'
 import type { Channel, Counters, Store } from '../store/store.ts'
-import type { Sandboxes, ScriptOutcome } from '../sandbox/sandbox.ts'
+import type { CallOutcome } from '../sandbox/health.ts'
+import type { Sandboxes } from '../sandbox/sandbox.ts'
 import { loadModule } from './load-module.ts'
 import { withFields } from './log.ts'
 import type { MetricRegistry } from './metrics.ts'
@@ -168,18 +169,20 @@ function scriptListener(step: string, log: Logger, now: () => number, metrics: H
   return {
     log,
     now,
-    called(outcome: ScriptOutcome) {
+    called(outcome: CallOutcome) {
       calls ??= metrics.counter(
         'sluice_script_calls_total',
-        'Calls of scripts, by how they ended.',
+        'Calls of scripts and sandboxed plugins, by how they ended.',
         ['step', 'outcome'],
       )
       calls.add(1, { step, outcome })
     },
     switched(isOff: boolean) {
-      off ??= metrics.gauge('sluice_script_off', '1 while a script that kept failing is off.', [
-        'step',
-      ])
+      off ??= metrics.gauge(
+        'sluice_script_off',
+        '1 while a script or sandboxed plugin that kept failing is off.',
+        ['step'],
+      )
       off.set(isOff ? 1 : 0, { step })
     },
   }

@@ -4,7 +4,9 @@ import type { Chunk, Denial, ExchangeView, Message } from '../exchange.ts'
 import { headerProblem } from '../kit/header-field.ts'
 import { isObject, type Json, type JsonObject } from '../kit/json.ts'
 import type { Hooks, Host, Logger, Plugin } from '../sdk.ts'
+import type { BreakerLimits } from './breaker.ts'
 import { CellError } from './cell.ts'
+import type { Health } from './health.ts'
 import { type Modules, readModules } from './modules.ts'
 import { ScriptProcesses } from './processes.ts'
 import type { PluginProgram } from './program.ts'
@@ -16,6 +18,8 @@ export interface ForeignGrants {
   readonly allow: readonly string[]
   readonly timeoutMs: number
   readonly memoryBytes: number
+  /** When it is switched off. */
+  readonly breaker: BreakerLimits
 }
 
 /** Hooks that see copies and return patches, so that they run anywhere. */
@@ -89,7 +93,7 @@ async function setUp(
   host: Host,
 ): Promise<Hooks> {
   const program = programOf(source, grants, options, host.step)
-  const opened = await (host.sandbox as StepSandbox).openPlugin(program)
+  const opened = await (host.sandbox as StepSandbox).openPlugin(program, grants.breaker)
   const caller = new ForeignCaller(opened, host)
   try {
     const names = (await caller.ask({ op: 'hooks' })) as string[]
@@ -108,15 +112,16 @@ function needsTrust(what: string): Error {
 }
 
 function hooksOf(caller: ForeignCaller, names: ReadonlySet<string>, close: () => void): Hooks {
-  const call = (hook: HookName, ...args: Json[]) => caller.ask({ op: 'call', hook, args })
+  const call = <T>(read: (value: Json | undefined) => T, hook: HookName, ...args: Json[]) =>
+    caller.call({ op: 'call', hook, args }, read)
   const hooks: { [K in keyof Hooks]: unknown } = {
-    request: async (exchange: ExchangeView) => patchOf(await call('request', viewOf(exchange))),
-    response: async (exchange: ExchangeView) => patchOf(await call('response', viewOf(exchange))),
-    chunk: async (chunk: Chunk, exchange: ExchangeView) =>
-      piecesOf(await call('chunk', pieceOf(chunk), viewOf(exchange))),
-    flush: async (exchange: ExchangeView) => piecesOf(await call('flush', viewOf(exchange))),
-    message: async (message: Message, exchange: ExchangeView) =>
-      piecesOf(await call('message', pieceOf(message), viewOf(exchange))),
+    request: (exchange: ExchangeView) => call(patchOf, 'request', viewOf(exchange)),
+    response: (exchange: ExchangeView) => call(patchOf, 'response', viewOf(exchange)),
+    chunk: (chunk: Chunk, exchange: ExchangeView) =>
+      call(piecesOf, 'chunk', pieceOf(chunk), viewOf(exchange)),
+    flush: (exchange: ExchangeView) => call(piecesOf, 'flush', viewOf(exchange)),
+    message: (message: Message, exchange: ExchangeView) =>
+      call(piecesOf, 'message', pieceOf(message), viewOf(exchange)),
   }
   return {
     ...Object.fromEntries(
@@ -134,6 +139,7 @@ function hooksOf(caller: ForeignCaller, names: ReadonlySet<string>, close: () =>
 
 /** What it runs in. */
 export interface OpenPlugin {
+  readonly health: Health
   run(text: string): Promise<string>
   close(): void
 }
@@ -177,6 +183,22 @@ class ForeignCaller {
     this.#host = host
   }
 
+  /** Calls a hook and reads what it answers, unless it has failed too often lately. */
+  async call<T>(order: JsonObject, read: (value: Json | undefined) => T): Promise<T> {
+    const { health } = this.#plugin
+    health.admit()
+    try {
+      const value = read(await this.ask(order))
+      health.succeeded()
+      return value
+    } catch (cause) {
+      const ended = cause instanceof StepFailure ? cause.cause : undefined
+      if (ended instanceof CellError) health.broke(ended)
+      else health.threw()
+      throw cause
+    }
+  }
+
   async ask(order: JsonObject): Promise<Json | undefined> {
     let answered = read(await this.#turn(order))
     while (answered.waits !== undefined) {
@@ -199,7 +221,7 @@ class ForeignCaller {
       if (!(cause instanceof CellError)) throw cause
       const code =
         cause.kind === 'timeout' || cause.kind === 'starved' ? 'SCRIPT_TIMEOUT' : 'SCRIPT_FAILED'
-      throw new StepFailure(code, cause.message)
+      throw new StepFailure(code, cause.message, { cause })
     }
   }
 

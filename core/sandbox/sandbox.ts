@@ -4,8 +4,9 @@ import { StepFailure } from '../errors.ts'
 import { formatDuration } from '../kit/duration.ts'
 import type { Json, JsonObject } from '../kit/json.ts'
 import type { Logger, Metrics, OpenScript, Sandbox, ScriptResult, ScriptSettings } from '../sdk.ts'
-import { Breaker } from './breaker.ts'
+import type { BreakerLimits } from './breaker.ts'
 import { CellError } from './cell.ts'
+import { Health, type SandboxListener } from './health.ts'
 import { canRunInline, InlineScript } from './inline.ts'
 import { loadIsolatedVm } from './isolated-vm.ts'
 import { ScriptProcesses } from './processes.ts'
@@ -17,22 +18,8 @@ const LINE_LENGTH = 1_000
 const MAX_WRITES = 16
 const VALUE_LENGTH = 65_536
 
-/** Failures that a call counts as for which a process had to be ended: others may have waited for the next one. */
-const PROCESS_WEIGHT = 5
-
-/** How the calls of scripts ended, as metrics have it. */
-export type ScriptOutcome = 'ok' | 'failed' | 'timeout' | 'memory' | 'off'
-
-/** What is told of scripts while they run. */
-export interface ScriptListener {
-  readonly log: Logger
-  readonly now: () => number
-  called(outcome: ScriptOutcome): void
-  switched(isOff: boolean): void
-}
-
-/** A script as operators see it. */
-export interface ScriptState {
+/** A script or a sandboxed plugin as operators see it. */
+export interface SandboxState {
   readonly step: string
   readonly sandbox: 'process' | 'inline'
   readonly isOff: boolean
@@ -45,13 +32,13 @@ export interface ScriptState {
 /** A sandbox that also takes plugins of others. */
 export interface StepSandbox extends Sandbox {
   /** Compiles one and sets it up there. Rejects where that fails. */
-  openPlugin(program: PluginProgram): Promise<OpenPlugin>
+  openPlugin(program: PluginProgram, breaker: BreakerLimits): Promise<OpenPlugin>
 }
 
 /** All scripts of a gateway. The processes begin with the first script and end with the last. */
 export class Sandboxes {
   readonly #processes: ScriptProcesses
-  readonly #open = new Set<LiveScript>()
+  readonly #open = new Set<{ readonly state: SandboxState; close(): void }>()
 
   constructor(log: Logger, metrics?: Metrics) {
     const name = 'sluice_script_workers_ended_total'
@@ -62,15 +49,26 @@ export class Sandboxes {
   }
 
   /** The sandbox of one step. */
-  for(step: string, listener: ScriptListener): StepSandbox {
+  for(step: string, listener: SandboxListener): StepSandbox {
     return {
-      openPlugin: async (program) => {
+      openPlugin: async (program, breaker) => {
         loadIsolatedVm()
-        const subject = await this.#processes.load(program)
-        return {
-          run: (text) => this.#processes.run(subject, text),
-          close: () => this.#processes.forget(subject),
+        const processes = this.#processes
+        const subject = await processes.load(program)
+        const health = new Health(breaker, listener, true)
+        const live = {
+          health,
+          get state(): SandboxState {
+            return { step, sandbox: 'process', ...health.state }
+          },
+          run: (text: string) => processes.run(subject, text),
+          close: () => {
+            this.#open.delete(live)
+            processes.forget(subject)
+          },
         }
+        this.#open.add(live)
+        return live
       },
       open: async (script, settings) => {
         const live = new LiveScript(step, script, settings, listener, this.#processes, () =>
@@ -87,12 +85,12 @@ export class Sandboxes {
     return this.#processes.pids
   }
 
-  states(): readonly ScriptState[] {
-    return [...this.#open].map((script) => script.state)
+  states(): readonly SandboxState[] {
+    return [...this.#open].map(({ state }) => state)
   }
 
   async close(): Promise<void> {
-    for (const script of this.#open) script.close()
+    for (const one of this.#open) one.close()
     await this.#processes.close()
   }
 }
@@ -107,34 +105,29 @@ class LiveScript implements OpenScript {
   readonly #step: string
   readonly #script: Script
   readonly #settings: ScriptSettings
-  readonly #listener: ScriptListener
   readonly #processes: ScriptProcesses
-  readonly #breaker: Breaker
+  readonly #health: Health
   readonly #onClose: () => void
   #runner: Runner | undefined
-  #isApart = false
 
   constructor(
     step: string,
     script: Script,
     settings: ScriptSettings,
-    listener: ScriptListener,
+    listener: SandboxListener,
     processes: ScriptProcesses,
     onClose: () => void,
   ) {
     this.#step = step
     this.#script = script
     this.#settings = settings
-    this.#listener = listener
     this.#processes = processes
     this.#onClose = onClose
-    this.#breaker = new Breaker(settings.breaker, listener.now, (isOff) => this.#switch(isOff))
+    this.#health = new Health(settings.breaker, listener)
   }
 
-  get state(): ScriptState {
-    const { isOff, failures } = this.#breaker
-    const { sandbox } = this.#settings
-    return { step: this.#step, sandbox, isOff, isApart: this.#isApart, failures }
+  get state(): SandboxState {
+    return { step: this.#step, sandbox: this.#settings.sandbox, ...this.#health.state }
   }
 
   async open(): Promise<void> {
@@ -167,13 +160,7 @@ class LiveScript implements OpenScript {
     body?: string,
     answer?: string,
   ): ScriptResult | undefined | Promise<ScriptResult | undefined> {
-    if (!this.#breaker.admits()) {
-      this.#listener.called('off')
-      throw new StepFailure(
-        'SCRIPT_FAILED',
-        `it failed ${this.#settings.breaker.failures} times in a row and is switched off for a while`,
-      )
-    }
+    this.#health.admit()
     let result: string | Promise<string>
     try {
       result = this.#runner!.run(textOf(head, body, answer))
@@ -204,27 +191,20 @@ class LiveScript implements OpenScript {
       const body = end === -1 ? undefined : (JSON.parse(text.slice(end + 1)) as Json)
       return { head, body }
     }
-    this.#breaker.failed()
-    this.#listener.called('failed')
+    this.#health.threw()
     const { message, stack } = head.failed
     throw new StepFailure('SCRIPT_FAILED', `${this.#placeOf(stack)}: ${message}`)
   }
 
   #succeeded(): undefined {
-    this.#breaker.succeeded()
-    this.#listener.called('ok')
+    this.#health.succeeded()
   }
 
   #broken(cause: unknown): StepFailure {
     if (!(cause instanceof CellError)) return new StepFailure('SCRIPT_FAILED', String(cause))
-    const { kind, trace, message, tookProcess } = cause
-    if (tookProcess && !this.#isApart) {
-      this.#isApart = true
-      this.#listener.log.warn('script runs apart from others', { reason: message })
-    }
-    this.#breaker.failed(tookProcess ? PROCESS_WEIGHT : 1)
+    this.#health.broke(cause)
+    const { kind, trace, message } = cause
     const isLate = kind === 'timeout' || kind === 'starved'
-    this.#listener.called(isLate ? 'timeout' : kind === 'memory' ? 'memory' : 'failed')
     const place = this.#placeOf(trace)
     if (!isLate) return new StepFailure('SCRIPT_FAILED', `${place}: ${message}`)
     const limit = formatDuration(this.#settings.timeoutMs)
@@ -239,15 +219,6 @@ class LiveScript implements OpenScript {
     if (unit === undefined) return formatPosition(found.place)
     const before = line === '1' ? headLength(found) : 0
     return formatPosition(placeIn(found, Number(line), Math.max(1, Number(column) - before)))
-  }
-
-  #switch(isOff: boolean): void {
-    const { log } = this.#listener
-    const { failures, pauseMs } = this.#settings.breaker
-    if (isOff) {
-      log.error('script switched off', { failures, pause: formatDuration(pauseMs) })
-    } else log.info('script switched on again')
-    this.#listener.switched(isOff)
   }
 }
 

@@ -134,6 +134,31 @@ describe('a plugin of others, sandboxed', () => {
     expect((await fetch(`${url}/v1/models`)).status).toBe(200)
   })
 
+  it('that keeps failing is switched off, says so, and is tried again', async () => {
+    let now = 1_000_000
+    const code = plugin(`return { request({ req }) { if (req.headers['x-bad']) null.x } }`)
+    const gateway = await startTestGateway(config(', breaker: { failures: 3, pause: 10s }'), {
+      files: { 'acme.mjs': code, 'words.mjs': WORDS },
+      now: () => now,
+    })
+    const models = async (headers = {}) =>
+      (await fetch(`${gateway.url}/v1/models`, { headers })).status
+    const state = async () => {
+      const answer = await fetch(`${gateway.adminUrl}/admin/sandbox`)
+      return ((await answer.json()) as { scripts: object[] }).scripts
+    }
+    for (let n = 0; n < 3; n++) expect(await models({ 'x-bad': '1' })).toBe(500)
+    expect(await models()).toBe(500)
+    expect(await state()).toMatchObject([{ sandbox: 'process', isOff: true }])
+    now += 10_000
+    expect(await models()).toBe(200)
+    expect(await state()).toMatchObject([{ isOff: false }])
+    const said = gateway.logs
+      .map(({ message }) => message)
+      .filter((message) => message.startsWith('plugin switched'))
+    expect(said).toEqual(['plugin switched off', 'plugin switched on again'])
+  })
+
   it.each([
     ['return { handle(ctx, next) { return next() } }', '', 'has the hook handle'],
     ['return { done() {} }', '', 'has the hook done'],
