@@ -28,7 +28,8 @@ export function stripTypes(text: string): Stripped {
   const { worker, port, flag } = thread
   Atomics.store(flag, 0, 0)
   worker.postMessage(text)
-  Atomics.wait(flag, 0, 0, WAIT_MS)
+  // Again where that was only the waking for the text before this one, which may come late.
+  while (Atomics.wait(flag, 0, 0, WAIT_MS) === 'ok' && Atomics.load(flag, 0) === 0);
   const received = receiveMessageOnPort(port) as { message: Stripped } | undefined
   const stripped = received?.message ?? { error: TOO_MUCH }
   clearTimeout(idle)
