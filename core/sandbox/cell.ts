@@ -10,7 +10,7 @@ import {
   type PluginProgram,
   type Program,
 } from './program.ts'
-import { processMeter, processorsFor, threadMeter } from './worked.ts'
+import { isolatesMeter, threadMeter } from './worked.ts'
 
 /** How a call can end without a result. Its cell is to be thrown away. */
 export class CellError extends Error {
@@ -54,8 +54,9 @@ const SETUP_PATIENCE = 20
  */
 const STARVED = 0.25
 
-/** How many calls of this process run apart from its main thread. */
+/** How many calls of this process run apart from its main thread, and how many have ended. */
 let underWay = 0
+let ended = 0
 
 /** One isolate with one script in it. Calls come one after another. */
 export class Cell {
@@ -81,7 +82,7 @@ export class Cell {
    * it: the process is to end then. Where others keep it from a processor, it takes up to `MOST_PATIENCE` times its time.
    */
   static async open(program: AnyProgram, onLost: () => void, patience = 1): Promise<Cell> {
-    const before = processMeter.recently()
+    const before = mark()
     const cell = new Cell(program, onLost, patience)
     try {
       const context = await cell.#harden()
@@ -181,7 +182,7 @@ export class Cell {
    * but not on a processor. `patience` is how many times its time it may take.
    */
   async run(text: string, patience: number): Promise<string> {
-    const before = processMeter.recently()
+    const before = mark()
     const timeout = this.#timeout * patience
     underWay++
     try {
@@ -194,6 +195,7 @@ export class Cell {
       throw judged(cellError(cause), hadLess(this.#timeout, before))
     } finally {
       underWay--
+      ended++
     }
   }
 
@@ -214,12 +216,23 @@ export class Cell {
   }
 }
 
+/** Where a call begins. */
+interface Mark {
+  readonly worked: number
+  readonly ended: number
+}
+
+function mark(): Mark {
+  return { worked: isolatesMeter.recently(), ended }
+}
+
 /**
- * True where who began at `before` has had much less than `ms` on a processor. Threads are not told apart: it is taken
- * to have had its part of what this process has worked, on the processors that its calls could use.
+ * True where who began at `before` has had much less than `ms` on a processor. Threads are not told apart: what they have
+ * worked is divided by the calls that they have worked on.
  */
-function hadLess(ms: number, before: number): boolean {
-  return (processMeter.now() - before) / processorsFor(underWay) < ms * STARVED
+function hadLess(ms: number, before: Mark): boolean {
+  const calls = Math.max(1, ended - before.ended + underWay)
+  return (isolatesMeter.now() - before.worked) / calls < ms * STARVED
 }
 
 /** Says of a call that ran out of time whether it had it. */

@@ -20,15 +20,19 @@ interface Running extends Slotted {
   readonly call: CellCall
   readonly since: number
   readonly until: number
-  /** What the process had worked when its time was over. */
+  /** What all isolates had worked when its time was over. */
   overdueAt: number | undefined
+  /** How often in a row it was looked at on time since. */
+  looks: number
 }
 
 /** A call that goes on after its time. */
 export interface Overdue {
   readonly until: number
-  /** What the whole process has worked since. Milliseconds of CPU. */
+  /** What all isolates have worked since. Milliseconds of CPU. */
   readonly worked: number
+  /** How often in a row it was looked at on time. */
+  readonly looks: number
   /** Has it told of as one that cannot be stopped. */
   readonly lose: () => void
 }
@@ -78,9 +82,9 @@ export class Cells {
 
   /**
    * Sees to calls that have waited long enough for an isolate of their own. Returns the call whose time has been over for
-   * the longest, of those that go on all the same; `cpu` is what the process has worked until now.
+   * the longest, of those that go on all the same; `cpu` is what all isolates have worked until now.
    */
-  sweep(now: number, cpu: number): Overdue | undefined {
+  sweep(now: number, cpu: number, isOnTime: boolean): Overdue | undefined {
     if (this.#isClosed) return undefined
     const first = this.#queue[0]
     if (first !== undefined && now - first.since >= PATIENCE_MS) {
@@ -90,11 +94,12 @@ export class Cells {
     for (const one of this.#running) {
       if (now < one.until) continue
       one.overdueAt ??= cpu
+      one.looks = isOnTime ? one.looks + 1 : 0
       if (longest === undefined || one.until < longest.until) longest = one
     }
     if (longest === undefined) return undefined
-    const { call, until, overdueAt = cpu } = longest
-    return { until, worked: cpu - overdueAt, lose: () => this.#lose(call) }
+    const { call, until, overdueAt = cpu, looks } = longest
+    return { until, worked: cpu - overdueAt, looks, lose: () => this.#lose(call) }
   }
 
   /** The call that has been running for the longest time, unless it was told of already. */
@@ -129,7 +134,7 @@ export class Cells {
     const { timeoutMs } = this.#program.limits
     const since = performance.now()
     const until = since + timeoutMs * patience
-    const one: Running = { cell, call, since, until, overdueAt: undefined, slot: -1 }
+    const one: Running = { cell, call, since, until, overdueAt: undefined, looks: 0, slot: -1 }
     this.#running.add(one)
     try {
       const result = await cell.run(call.text, patience)

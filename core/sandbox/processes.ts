@@ -205,7 +205,7 @@ export class ScriptProcesses {
     const call = this.#take(id)
     if (call === undefined) return
     const { kind } = failure
-    if (kind === 'timeout' || kind === 'memory') call.subject.metLimit()
+    if (kind !== 'broken') call.subject.metLimit()
     // The spare gave way to others all the while: it is nobody's fault, and the working process does not.
     if (kind === 'starved' && worker === this.#spare && this.#active !== undefined) {
       this.#calls.put(call)

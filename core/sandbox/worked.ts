@@ -1,6 +1,3 @@
-// An `import` would make all that it exports, for each worker that starts.
-const processors = process.getBuiltinModule('node:os').availableParallelism()
-
 /** How old a reading may be that a call begins with: a new one costs more than some calls. Milliseconds. */
 const FRESH_MS = 1
 
@@ -34,12 +31,10 @@ export class Meter {
   }
 }
 
-/** All threads of this process. */
-export const processMeter = new Meter(() => process.cpuUsage())
 /** This thread alone. */
 export const threadMeter = new Meter(() => process.threadCpuUsage())
-
-/** How many processors so many threads can use at once. */
-export function processorsFor(threads: number): number {
-  return Math.max(1, Math.min(threads, processors))
-}
+/** All threads of this process but this one: where isolates run. */
+export const isolatesMeter = new Meter(() => {
+  const [all, own] = [process.cpuUsage(), process.threadCpuUsage()]
+  return { user: all.user - own.user, system: all.system - own.system }
+})

@@ -8,7 +8,7 @@ import { type CellCall, Cells, type Overdue } from './cells.ts'
 import type { CellFailure } from './cell.ts'
 import { encodeFrame, FRAME, type Frame, FrameReader, FrameWriter } from './frames.ts'
 import type { AnyProgram } from './program.ts'
-import { processMeter } from './worked.ts'
+import { isolatesMeter } from './worked.ts'
 
 // An `import` of these would make all that they export, at 13 ms of CPU for each start.
 const { writeSync } = process.getBuiltinModule('node:fs')
@@ -20,12 +20,13 @@ const QUIET_SWEEPS = 200
 const MAX_RSS = 1024 ** 3
 /**
  * How much a call may work on after its time until it counts as one that cannot be stopped, for each of the calls that
- * run. Milliseconds of CPU of the whole process: where it had its share of the machine, and where it had not.
+ * run. Milliseconds of CPU of all isolates: where the looks at it came on time, so that there are processors enough, and
+ * where they did not.
  */
 const GRACE_MS = 20
 const BUSY_GRACE_MS = 200
-/** What this process has at least, of one processor, where the machine is not busy. */
-const BUSY_SHARE = 0.5
+/** So many looks in a row have to come on time. */
+const CALM_LOOKS = 4
 /** How long the loading of one program may hold up the next. Milliseconds. */
 const TURN_MS = 100
 
@@ -34,6 +35,7 @@ const writer = new FrameWriter((bytes) => void process.stdout.write(bytes))
 /** When the next program may be loaded: all at once would take the processors from calls. */
 let turn: Promise<unknown> = Promise.resolve()
 let sweeping: NodeJS.Timeout | undefined
+let sweptAt = 0
 let quiet = 0
 /** True once a call cannot be stopped: what is worked from then on may be its work, and nobody else is blamed for it. */
 let hasLost = false
@@ -88,13 +90,16 @@ function call(id: number, subject: number, text: string): void {
 
 function sweep(): void {
   const now = performance.now()
-  const cpu = processMeter.now()
+  const isOnTime = now - sweptAt < 2 * SWEEP_MS
+  sweptAt = now
+  const cpu = isolatesMeter.now()
   const running = [...programs.values()].reduce((sum, { cells }) => sum + cells.running, 0)
-  const overdue = [...programs.values()].flatMap(({ cells }) => cells.sweep(now, cpu) ?? [])
+  const overdue = [...programs.values()].flatMap(
+    ({ cells }) => cells.sweep(now, cpu, isOnTime) ?? [],
+  )
   // One that was merely kept from a processor began after the one that kept it.
   const [longest] = overdue.toSorted((a, b) => a.until - b.until)
-  const isAtFault =
-    !hasLost && longest !== undefined && longest.worked > graceOf(longest, now) * running
+  const isAtFault = !hasLost && longest !== undefined && longest.worked > graceOf(longest) * running
   if (isAtFault) longest.lose()
   const isBusy = running > 0
   if (isBusy && process.memoryUsage.rss() > MAX_RSS) endForMemory()
@@ -106,10 +111,11 @@ function sweep(): void {
 
 /**
  * By what was worked, and not by the clock: a busy machine is nobody's fault here. Where others have most of it, much of
- * what is worked is isolated-vm's own, which tries to stop a call that has no turn to see it (its run_with_timeout.h).
+ * what is worked is that of other calls, or isolated-vm's own, which tries to stop one that has no turn to see it (its
+ * run_with_timeout.h).
  */
-function graceOf({ worked, until }: Overdue, now: number): number {
-  return worked > BUSY_SHARE * (now - until) ? GRACE_MS : BUSY_GRACE_MS
+function graceOf({ looks }: Overdue): number {
+  return looks >= CALM_LOOKS ? GRACE_MS : BUSY_GRACE_MS
 }
 
 /** One of the isolates cannot be stopped: the gateway ends this process, once another can take over. */
