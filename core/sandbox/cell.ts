@@ -91,7 +91,10 @@ export class Cell {
       return cell
     } catch (cause) {
       cell.dispose()
-      const isStarved = cellError(cause).kind === 'timeout' && hadLess(PART_MS * patience, before)
+      const isStarved =
+        cause instanceof CellError
+          ? cause.kind === 'starved'
+          : cellError(cause).kind === 'timeout' && hadLess(PART_MS * patience, before)
       if (isStarved && patience < MOST_PATIENCE) {
         return Cell.open(program, onLost, patience * PATIENCE)
       }
