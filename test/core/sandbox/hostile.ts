@@ -36,7 +36,7 @@ export const HOSTILE: readonly Hostile[] = [
   {
     name: 'spread of an iterator',
     code: '[...{ [Symbol.iterator]: () => ({ next: () => ({ done: false }) }) }]',
-    ends: 'timeout',
+    ends: 'memory',
   },
   {
     name: 'sort that never agrees',

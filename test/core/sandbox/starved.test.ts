@@ -54,7 +54,9 @@ describe.skipIf(process.platform === 'win32')('a call that is kept from a proces
     expect(await result).toMatch(/^\{"vars":\{"x":\d+\}\}$/)
   })
 
-  it('is not blamed for what another does in its process', { timeout: 60_000 }, async () => {
+  // Who is late first is only about right, on a machine with others on it.
+  const hard = { timeout: 60_000, retry: 2 }
+  it('is not blamed for what another does in its process', hard, async () => {
     processes = new ScriptProcesses(log)
     const size = await sizeFor(120, HEAVY, 1_000_000)
     await vi.waitFor(() => expect(processes.isSettled).toBe(true), WAIT)
