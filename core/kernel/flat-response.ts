@@ -5,9 +5,8 @@ import { ServerResponse } from '../kit/node-http.ts'
 type Fields = OutgoingHttpHeaders | readonly OutgoingHttpHeader[]
 
 /**
- * Node's response, with the fields of its head in a list instead of a dictionary: the fifteen that an answer of ours has
- * cost half as much, and leave a fifth of the garbage. Names and values are checked where the head is written. Like
- * Node's own for whoever uses it.
+ * Node's response, with the fields of its head in a list instead of a dictionary, which costs each of the fifteen or so
+ * that an answer has less. Names and values are checked where the head is written. Like Node's own for whoever uses it.
  */
 export class FlatResponse<
   Request extends IncomingMessage = IncomingMessage,

@@ -124,7 +124,7 @@ export function openHost(step: StepConfig, services: HostServices): OpenHost {
       ledger: store.ledger,
       channel: (name = '') => openChannel(store.channel(`${plugin.name}/${name}`)),
     },
-    sandbox: services.sandboxes.for(place, scriptListener(place, log, now, metrics)),
+    sandbox: services.sandboxes.for(place, sandboxListener(place, log, now, metrics)),
     upstreams: {
       names: [...services.upstreams.keys()],
       endpoints: (name) => services.upstreams.get(name)?.endpoints.map(({ url }) => url) ?? [],
@@ -162,8 +162,8 @@ export function openHost(step: StepConfig, services: HostServices): OpenHost {
   }
 }
 
-/** Tells the log and the metrics of a step how its scripts do. */
-function scriptListener(step: string, log: Logger, now: () => number, metrics: Host['metrics']) {
+/** Tells the log and the metrics of a step how its script, or the sandboxed plugin that it is, does. */
+function sandboxListener(step: string, log: Logger, now: () => number, metrics: Host['metrics']) {
   let calls: ReturnType<Host['metrics']['counter']> | undefined
   let off: ReturnType<Host['metrics']['gauge']> | undefined
   return {

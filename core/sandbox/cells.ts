@@ -8,6 +8,7 @@ const MAX_CELLS = 4
 const PATIENCE_MS = 5
 /** Calls that may wait for the isolates of one script. */
 const MAX_WAITING = 10_000
+
 /** A call, and how to answer it. */
 export interface CellCall {
   readonly text: string

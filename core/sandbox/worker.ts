@@ -10,7 +10,7 @@ import { encodeFrame, FRAME, type Frame, FrameReader, FrameWriter } from './fram
 import type { AnyProgram } from './program.ts'
 import { isolatesMeter } from './worked.ts'
 
-// An `import` of these would make all that they export, at 13 ms of CPU for each start.
+// An `import` of it would make all that it exports, for each worker that starts.
 const { writeSync } = process.getBuiltinModule('node:fs')
 
 /** How often calls that run are looked at, and after how many quiet looks that ends. */
